@@ -1,0 +1,19 @@
+//! What the data means: events and topics, feature sets (SQL) and their decay
+//! arithmetic, portraits, vectors, text tokenising and the candle encoders.
+//!
+//! This crate opens no socket, reads no clock and knows no database. Everything else in the
+//! workspace depends on it; it depends on nothing of ours.
+
+pub mod decay;
+pub mod embed;
+pub mod event;
+pub mod ids;
+pub mod manifest;
+pub mod portrait;
+pub mod profile;
+pub mod row;
+pub mod sets;
+pub mod text;
+pub mod topic;
+pub mod validate;
+pub mod vector;

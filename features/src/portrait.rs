@@ -1,0 +1,177 @@
+//! The portrait 画像: everything computed about a user, as one record of the compacted `portraits` topic.
+//!
+//! Decayed counters are kept as forward-decayed sums, so a portrait does not have to be rewritten because time passes:
+//! whoever reads it fades them ([`Portrait::signals`]).
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::decay::{column_half_life, value_at};
+use crate::ids::{MomentId, UserId};
+use crate::profile::Profile;
+use crate::vector::QVector;
+
+/// A tag and how much it counts, 0 to 1, the strongest of a portrait being 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TagWeight {
+    /// The normalised tag.
+    pub tag: String,
+    /// Its weight.
+    pub weight: f32,
+}
+
+/// Everything computed about a user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Portrait {
+    /// Whose portrait.
+    pub user_id: UserId,
+    /// Grows with every assembly of this user's portrait.
+    pub version: u64,
+    /// Raised by a backfill or an erasure; wins before `version`.
+    pub generation: u32,
+    /// Event time of the newest thing that went in.
+    pub updated_at: DateTime<Utc>,
+    /// The profile.
+    pub profile: Profile,
+    /// Value columns of the user-keyed feature sets, by `<set>.<column>`, still forward-decayed.
+    #[serde(default)]
+    pub counters: BTreeMap<String, f64>,
+    /// What the person shows: profile tags and tags of own Moments, strongest first, at most 20.
+    #[serde(default)]
+    pub tags: Vec<TagWeight>,
+    /// What the person likes in others, strongest first, at most 20.
+    #[serde(default)]
+    pub liked_tags: Vec<TagWeight>,
+    /// Who I am: decayed mean of own Moments and bio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<QVector>,
+    /// Whom I like: decayed mean of what was liked, minus a share of what was passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taste: Option<QVector>,
+    /// Model of both vectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Newest Moments first, at most 10.
+    #[serde(default)]
+    pub moments: Vec<MomentId>,
+}
+
+/// A portrait read at a moment in time: what scoring works with.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Signals {
+    /// How present the person is, 0 to 1.
+    pub activity: f32,
+    /// Decayed likes received.
+    pub likes: f32,
+    /// Decayed impressions received.
+    pub impressions: f32,
+    /// Smoothed share of impressions that became likes, 0 to 1.
+    pub like_rate: f32,
+    /// How rich the Moments are, 0 to 1.
+    pub richness: f32,
+    /// How much of the profile is filled in, 0 to 1.
+    pub completeness: f32,
+}
+
+/// Weight of the prior in [`like_rate`], in impressions.
+pub const LIKE_RATE_PRIOR_WEIGHT: f64 = 20.0;
+/// The prior like rate: what is assumed of somebody nobody has seen.
+pub const LIKE_RATE_PRIOR: f64 = 0.12;
+
+/// `(likes + k·p) / (impressions + k)`: the mean of a Beta posterior with prior mean `p` and weight `k`. 0 to 1.
+pub fn like_rate(likes: f64, impressions: f64) -> f64 {
+    let k = LIKE_RATE_PRIOR_WEIGHT;
+    ((likes + k * LIKE_RATE_PRIOR) / (impressions.max(likes) + k)).clamp(0.0, 1.0)
+}
+
+/// Saturating measure: 0 at 0, about .63 at `scale`, towards 1.
+fn saturate(value: f64, scale: f64) -> f64 {
+    1.0 - (-value.max(0.0) / scale).exp()
+}
+
+/// Activity from decayed counts (half-life 7 days): sessions weigh most.
+pub fn activity(sessions: f64, heartbeats: f64, actions: f64, sent: f64) -> f64 {
+    saturate(sessions + 0.1 * heartbeats + 0.1 * actions + 0.1 * sent, 3.0)
+}
+
+/// Moment richness from decayed sums (half-life 30 days).
+pub fn richness(moments: f64, media: f64, text_chars: f64, answer_chars: f64) -> f64 {
+    saturate(0.5 * moments + 0.3 * media + text_chars / 400.0 + answer_chars / 200.0, 4.0)
+}
+
+impl Portrait {
+    /// A counter of `<set>.<column>` at `now`: faded if its name announces a half-life, 0 if unknown.
+    pub fn counter(&self, name: &str, now: DateTime<Utc>) -> f64 {
+        let raw = self.counters.get(name).copied().unwrap_or(0.0);
+        column_half_life(name).map_or(raw, |days| value_at(raw, now, days))
+    }
+
+    /// What scoring reads, at `now`.
+    pub fn signals(&self, now: DateTime<Utc>) -> Signals {
+        let c = |name: &str| self.counter(name, now);
+        let (likes, impressions) = (c("popularity.likes_d14"), c("popularity.impressions_d14"));
+        #[expect(clippy::cast_possible_truncation, reason = "scores need no more than 24 bits")]
+        let f = |value: f64| value as f32;
+        Signals {
+            activity: f(activity(c("activity_sessions.sessions_d7"), c("activity_sessions.heartbeats_d7"), c("activity_actions.actions_d7"), c("activity_messages.sent_d7"))),
+            likes: f(likes),
+            impressions: f(impressions),
+            like_rate: f(like_rate(likes, impressions)),
+            richness: f(richness(c("moment_richness.moments_d30"), c("moment_richness.media_d30"), c("moment_richness.text_chars_d30"), c("moment_richness.answer_chars_d30"))),
+            completeness: self.profile.completeness(),
+        }
+    }
+
+    /// Whether this portrait replaces `other`.
+    pub fn supersedes(&self, other: &Self) -> bool {
+        (self.generation, self.version) > (other.generation, other.version)
+    }
+}
+
+/// Merges weighted tags: sums repeats, drops what is not positive, scales the strongest to 1, keeps the `limit` strongest
+/// (ties by name, so that equal inputs give equal outputs).
+pub fn rank_tags(weighted: impl IntoIterator<Item = (String, f64)>, limit: usize) -> Vec<TagWeight> {
+    let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+    for (tag, weight) in weighted {
+        *sums.entry(tag).or_default() += weight;
+    }
+    let mut tags: Vec<(String, f64)> = sums.into_iter().filter(|(tag, w)| !tag.is_empty() && w.is_finite() && *w > 0.0).collect();
+    tags.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    tags.truncate(limit);
+    let top = tags.first().map_or(1.0, |t| t.1);
+    #[expect(clippy::cast_possible_truncation, reason = "a share between 0 and 1")]
+    let scaled = tags.into_iter().map(|(tag, w)| TagWeight { tag, weight: (w / top) as f32 }).collect();
+    scaled
+}
+
+/// Weighted overlap of two tag lists, 0 to 1: `Σ min(a, b) / Σ max(a, b)` (Ruzicka similarity).
+pub fn tag_overlap(a: &[TagWeight], b: &[TagWeight]) -> f32 {
+    let weight_in = |list: &[TagWeight], tag: &str| list.iter().find(|t| t.tag == tag).map_or(0.0, |t| t.weight);
+    let both: f32 = a.iter().map(|t| t.weight.min(weight_in(b, &t.tag))).sum();
+    let either: f32 = a.iter().map(|t| t.weight).sum::<f32>() + b.iter().map(|t| t.weight).sum::<f32>() - both;
+    if either > 0.0 { both / either } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_like_rate_starts_at_the_prior_and_follows_the_evidence() {
+        assert!((like_rate(0.0, 0.0) - LIKE_RATE_PRIOR).abs() < 1e-12);
+        assert!(like_rate(50.0, 100.0) > 0.4);
+        assert!(like_rate(0.0, 1000.0) < 0.01);
+        assert!(like_rate(10.0, 0.0) <= 1.0, "likes from outside recommendations do not exceed one");
+    }
+
+    #[test]
+    fn tags_are_ranked_and_compared() {
+        let tags = rank_tags([("茶".into(), 2.0), ("tea".into(), 1.0), ("茶".into(), 2.0), ("no".into(), -1.0)], 5);
+        assert_eq!(tags, [TagWeight { tag: "茶".into(), weight: 1.0 }, TagWeight { tag: "tea".into(), weight: 0.25 }]);
+        assert!((tag_overlap(&tags, &tags) - 1.0).abs() < 1e-6);
+        assert!(tag_overlap(&tags, &[]).abs() < f32::EPSILON);
+    }
+}

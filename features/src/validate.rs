@@ -1,0 +1,161 @@
+//! What the gate demands of an event. Whatever passes here is trusted downstream, in every runtime.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::event::{Event, InteractionEvent, InteractionKind, MessageEvent, MomentEvent, MomentKind, PresenceEvent, PresenceKind, ProfileEvent, ProfileKind};
+use crate::ids::check_event_id;
+use crate::profile::{Position, Profile};
+
+/// One field that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    /// Path of the field, such as `profile.position.lat`.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl std::fmt::Display for FieldError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// Clocks of devices may be ahead by this much.
+pub const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::hours(24);
+
+#[derive(Default)]
+struct Check(Vec<FieldError>);
+
+impl Check {
+    fn that(&mut self, ok: bool, field: &str, message: impl Into<String>) {
+        if !ok {
+            self.0.push(FieldError { field: field.to_owned(), message: message.into() });
+        }
+    }
+
+    fn chars(&mut self, field: &str, text: &str, min: usize, max: usize) {
+        let n = text.chars().count();
+        self.that((min..=max).contains(&n), field, format!("has {n} characters; {min} to {max} are allowed"));
+        self.that(!text.contains('\0'), field, "contains a NUL character; remove it");
+    }
+
+    fn list(&mut self, field: &str, items: &[String], max_items: usize, max_chars: usize) {
+        self.that(items.len() <= max_items, field, format!("has {} entries; at most {max_items} are allowed", items.len()));
+        for item in items.iter().take(max_items) {
+            self.chars(field, item, 1, max_chars);
+        }
+    }
+
+    fn position(&mut self, field: &str, at: Position) {
+        self.that((-90.0..=90.0).contains(&at.lat), &format!("{field}.lat"), format!("{} is not a latitude; −90 to 90", at.lat));
+        self.that((-180.0..=180.0).contains(&at.lon), &format!("{field}.lon"), format!("{} is not a longitude; −180 to 180", at.lon));
+    }
+}
+
+/// Checks an event against the rules of its kind.
+///
+/// # Errors
+/// Every field that breaks a rule, with the remedy.
+pub fn validate(event: &Event, now: DateTime<Utc>) -> Result<(), Vec<FieldError>> {
+    let mut check = Check::default();
+    if let Err(message) = check_event_id(&event.event_id()) {
+        check.that(false, "event_id", message);
+    }
+    let time = event.event_time();
+    check.that(time <= now + MAX_CLOCK_SKEW, "event_time", format!("{time} lies more than 24 h in the future; check the sender's clock"));
+    check.that(time.timestamp() >= 946_684_800, "event_time", format!("{time} lies before the year 2000; check the unit of the sender's clock"));
+    match event {
+        Event::Profile(e) => profile_event(&mut check, e, now),
+        Event::Moment(e) => moment(&mut check, e),
+        Event::Interaction(e) => interaction(&mut check, e),
+        Event::Presence(e) => presence(&mut check, e),
+        Event::Message(e) => message(&mut check, e),
+    }
+    if check.0.is_empty() { Ok(()) } else { Err(check.0) }
+}
+
+fn profile_event(check: &mut Check, e: &ProfileEvent, now: DateTime<Utc>) {
+    match (e.kind, &e.profile) {
+        (ProfileKind::Updated, None) => check.that(false, "profile", "is missing; profile_updated carries the whole profile"),
+        (ProfileKind::Erased, Some(_)) => check.that(false, "profile", "must be absent from profile_erased"),
+        (_, Some(profile)) => check.0.extend(validate_profile(profile, now, "profile.").err().unwrap_or_default()),
+        (_, None) => {}
+    }
+}
+
+/// Checks a profile; `prefix` goes before every field name.
+///
+/// # Errors
+/// Every field that breaks a rule, with the remedy.
+pub fn validate_profile(p: &Profile, now: DateTime<Utc>, prefix: &str) -> Result<(), Vec<FieldError>> {
+    let mut check = Check::default();
+    let field = |name: &str| format!("{prefix}{name}");
+    check.chars(&field("nickname"), &p.nickname, 1, 40);
+    check.that(!p.nickname.trim().is_empty(), &field("nickname"), "is blank");
+    let age = p.age(now);
+    check.that((18..=120).contains(&age), &field("birth_date"), format!("gives an age of {age}; 18 to 120 are allowed"));
+    if let Some(height) = p.height_cm {
+        check.that((100..=250).contains(&height), &field("height_cm"), format!("{height} is outside 100 to 250"));
+    }
+    for (name, text) in [("occupation", &p.occupation), ("city", &p.city)] {
+        check.chars(&field(name), text.as_deref().unwrap_or(""), 0, 60);
+    }
+    check.chars(&field("bio"), p.bio.as_deref().unwrap_or(""), 0, 2000);
+    if let Some(at) = p.position {
+        check.position(&field("position"), at);
+    }
+    check.list(&field("languages"), &p.languages, 20, 20);
+    check.list(&field("tags"), &p.tags, 30, 30);
+    let want = &p.preferences;
+    check.that(want.genders.len() <= 3, &field("preferences.genders"), "has repeats; name each gender once");
+    check.that(want.min_age >= 18, &field("preferences.min_age"), "must be at least 18");
+    check.that(want.min_age <= want.max_age, &field("preferences.max_age"), "is below min_age");
+    check.that(want.max_distance_km.is_none_or(|km| (1..=20_100).contains(&km)), &field("preferences.max_distance_km"), "must be 1 to 20100");
+    let extend = p.extend_data.to_string().len();
+    check.that(extend <= 16_384, &field("extend_data"), format!("takes {extend} bytes as JSON; at most 16384 are allowed"));
+    if check.0.is_empty() { Ok(()) } else { Err(check.0) }
+}
+
+fn moment(check: &mut Check, e: &MomentEvent) {
+    check.chars("title", &e.title, 0, 100);
+    check.chars("text", &e.text, 0, 5000);
+    check.that(e.answers.len() <= 10, "answers", format!("has {} rounds; at most 10 are allowed", e.answers.len()));
+    for qa in e.answers.iter().take(10) {
+        check.chars("answers.question", &qa.question, 0, 500);
+        check.chars("answers.answer", &qa.answer, 0, 2000);
+    }
+    check.list("tags", &e.tags, 30, 30);
+    check.that(e.media.len() <= 20, "media", format!("has {} entries; at most 20 are allowed", e.media.len()));
+    for media in e.media.iter().take(20) {
+        check.chars("media.object", &media.object, 1, 300);
+        check.that(media.seconds.is_none_or(|s| (0.0..=600.0).contains(&s)), "media.seconds", "must be 0 to 600");
+    }
+    let empty = e.full_text().is_empty() && e.media.is_empty();
+    check.that(e.kind == MomentKind::Deleted || !empty, "text", "is empty and there is no media; a Moment needs one of them");
+    check.that(e.published_at <= e.event_time + MAX_CLOCK_SKEW, "published_at", "lies after event_time");
+    check.that(e.published_at.timestamp() >= 946_684_800, "published_at", "lies before the year 2000");
+}
+
+fn interaction(check: &mut Check, e: &InteractionEvent) {
+    check.that(e.actor_id != e.target_id, "target_id", "is the actor; people do not interact with themselves");
+    check.chars("text", e.text.as_deref().unwrap_or(""), 0, 2000);
+    let needs_moment = matches!(e.kind, InteractionKind::Comment | InteractionKind::Reply);
+    check.that(!needs_moment || e.moment_id.is_some(), "moment_id", format!("is missing; {} is always about a Moment", e.kind.name()));
+    check.that(!needs_moment || e.text.as_deref().is_some_and(|t| !t.trim().is_empty()), "text", format!("is missing; {} carries what was written", e.kind.name()));
+    check.list("tags", &e.tags, 60, 30);
+    check.chars("deck_id", e.deck_id.as_deref().unwrap_or(""), 0, 64);
+    check.that(e.kind != InteractionKind::Impression || e.deck_id.is_some(), "deck_id", "is missing; an impression names the deck that showed it");
+}
+
+fn presence(check: &mut Check, e: &PresenceEvent) {
+    check.that(e.kind != PresenceKind::Location || e.position.is_some(), "position", "is missing; a location event carries one");
+    if let Some(at) = e.position {
+        check.position("position", at);
+    }
+}
+
+fn message(check: &mut Check, e: &MessageEvent) {
+    check.chars("conversation_id", &e.conversation_id, 1, 64);
+    check.that(e.sender_id != e.receiver_id, "receiver_id", "is the sender");
+}

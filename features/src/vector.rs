@@ -1,0 +1,185 @@
+//! Vectors: int8 form for storage and scanning, and the reductions that make `content` and `taste`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::decay::remaining;
+
+/// A unit vector in symmetric int8: `value[i] ≈ scale · code[i]`, codes −127 to 127.
+/// In JSON: `{"scale": 0.0008, "codes": "<base64>"}`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QVector {
+    /// What one step is worth.
+    pub scale: f32,
+    /// One code per dimension.
+    pub codes: Vec<i8>,
+}
+
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
+struct Wire {
+    scale: f32,
+    codes: String,
+}
+
+impl Serialize for QVector {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = self.codes.iter().map(|c| c.cast_unsigned()).collect();
+        if out.is_human_readable() {
+            Wire { scale: self.scale, codes: BASE64.encode(bytes) }.serialize(out)
+        } else {
+            (self.scale, bytes).serialize(out)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for QVector {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let (scale, bytes) = if input.is_human_readable() {
+            let wire = Wire::deserialize(input)?;
+            (wire.scale, BASE64.decode(wire.codes).map_err(D::Error::custom)?)
+        } else {
+            <(f32, Vec<u8>)>::deserialize(input)?
+        };
+        if !scale.is_finite() || scale < 0.0 {
+            return Err(D::Error::custom("scale must be finite and not negative"));
+        }
+        Ok(Self { scale, codes: bytes.into_iter().map(u8::cast_signed).collect() })
+    }
+}
+
+impl utoipa::PartialSchema for QVector {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        Wire::schema()
+    }
+}
+
+impl utoipa::ToSchema for QVector {}
+
+impl QVector {
+    /// Quantises `values`; the largest magnitude becomes ±127. All zeros stay zeros.
+    pub fn from_f32(values: &[f32]) -> Self {
+        let top = values.iter().fold(0f32, |m, v| m.max(v.abs()));
+        if top == 0.0 || !top.is_finite() {
+            return Self { scale: 0.0, codes: vec![0; values.len()] };
+        }
+        let scale = top / 127.0;
+        #[expect(clippy::cast_possible_truncation, reason = "rounded and within ±127 by construction")]
+        let codes = values.iter().map(|v| (v / scale).round().clamp(-127.0, 127.0) as i8).collect();
+        Self { scale, codes }
+    }
+
+    /// Back to floats.
+    pub fn to_f32(&self) -> Vec<f32> {
+        self.codes.iter().map(|c| f32::from(*c) * self.scale).collect()
+    }
+
+    /// Number of dimensions.
+    pub fn dim(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Whether the vector points nowhere.
+    pub fn is_zero(&self) -> bool {
+        self.scale == 0.0
+    }
+
+    /// Cosine of the angle to `other`, −1 to 1; 0 when either is zero or the dimensions differ.
+    pub fn cosine(&self, other: &Self) -> f32 {
+        if self.dim() != other.dim() {
+            return 0.0;
+        }
+        let norm = (norm2(&self.codes) * norm2(&other.codes)).sqrt();
+        if norm == 0.0 { 0.0 } else { int_to_f32(dot_i8(&self.codes, &other.codes)) / norm }
+    }
+}
+
+fn norm2(codes: &[i8]) -> f32 {
+    int_to_f32(dot_i8(codes, codes))
+}
+
+fn int_to_f32(value: i32) -> f32 {
+    #[expect(clippy::cast_precision_loss, reason = "a cosine needs no more than 24 bits")]
+    let float = value as f32;
+    float
+}
+
+/// Dot product of int8 codes. Written so that the compiler turns it into SIMD. At most 130,000 dimensions.
+pub fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
+    a.iter().zip(b).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum()
+}
+
+/// Scales to unit length in place; leaves a zero vector alone.
+pub fn normalise(values: &mut [f32]) {
+    let norm = values.iter().map(|v| v * v).sum::<f32>().sqrt();
+    if norm > 0.0 {
+        values.iter_mut().for_each(|v| *v /= norm);
+    }
+}
+
+/// One contribution to a reduced vector.
+#[derive(Debug, Clone)]
+pub struct Contribution<'a> {
+    /// The vector.
+    pub vector: &'a QVector,
+    /// When it entered: older ones count less.
+    pub at: DateTime<Utc>,
+    /// Its weight before decay; negative pushes away.
+    pub weight: f32,
+}
+
+/// The decayed mean: `normalise(Σ weight · 2^(−age/half_life) · v)`, at time `at`. `None` when nothing contributes or
+/// everything cancels out. Contributions of another dimension than the first are ignored.
+///
+/// The sum is taken in the order given; callers sort, so that equal inputs give equal bits.
+pub fn decayed_mean(parts: &[Contribution<'_>], at: DateTime<Utc>, half_life_days: f64) -> Option<QVector> {
+    let dim = parts.first()?.vector.dim();
+    let mut sum = vec![0f32; dim];
+    for part in parts.iter().filter(|p| p.vector.dim() == dim) {
+        #[expect(clippy::cast_possible_truncation, reason = "a weight between 0 and 1")]
+        let faded = part.weight * remaining(at - part.at, half_life_days) as f32 * part.vector.scale;
+        for (total, code) in sum.iter_mut().zip(&part.vector.codes) {
+            *total += faded * f32::from(*code);
+        }
+    }
+    normalise(&mut sum);
+    let mean = QVector::from_f32(&sum);
+    (!mean.is_zero()).then_some(mean)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use chrono::TimeDelta;
+    use proptest::prelude::*;
+
+    #[test]
+    fn old_likes_count_less_and_passes_push_away() {
+        let now = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+        let (x, y) = (QVector::from_f32(&[1.0, 0.0]), QVector::from_f32(&[0.0, 1.0]));
+        let part = |vector, days, weight| Contribution { vector, at: now - TimeDelta::days(days), weight };
+        let mean = decayed_mean(&[part(&x, 0, 1.0), part(&y, 30, 1.0)], now, 30.0).unwrap().to_f32();
+        assert!((mean[1] / mean[0] - 0.5).abs() < 0.02);
+        let away = decayed_mean(&[part(&x, 0, 1.0), part(&y, 0, -0.3)], now, 30.0).unwrap().to_f32();
+        assert!(away[1] < 0.0);
+        assert!(decayed_mean(&[part(&x, 0, 1.0), part(&x, 0, -1.0)], now, 30.0).is_none());
+        assert!(decayed_mean(&[], now, 30.0).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn quantising_keeps_the_direction(values in proptest::collection::vec(-1f32..1.0, 16..64)) {
+            let mut unit = values.clone();
+            normalise(&mut unit);
+            let q = QVector::from_f32(&unit);
+            let back = q.to_f32();
+            for (a, b) in unit.iter().zip(&back) {
+                prop_assert!((a - b).abs() <= q.scale * 0.5 + 1e-6);
+            }
+            let json = serde_json::to_string(&q).unwrap();
+            prop_assert_eq!(serde_json::from_str::<QVector>(&json).unwrap(), q);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Jobs on the stream and in batch.
