@@ -470,3 +470,7 @@ pub struct DeadLetter {
     /// The record's value as received, base64.
     pub raw: String,
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

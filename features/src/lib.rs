@@ -5,6 +5,7 @@
 //! workspace depends on it; it depends on nothing of ours.
 
 pub mod decay;
+pub mod docs;
 pub mod embed;
 pub mod event;
 pub mod ids;

@@ -15,7 +15,7 @@ fn jieba() -> &'static Jieba {
 /// Cuts text into lower-case words; punctuation and blanks are dropped.
 pub fn words(text: &str) -> Vec<String> {
     let cut = jieba().cut(text, true);
-    cut.into_iter().filter(|word| word.chars().any(char::is_alphanumeric)).map(str::to_lowercase).collect()
+    cut.into_iter().map(|token| token.word).filter(|word| word.chars().any(char::is_alphanumeric)).map(str::to_lowercase).collect()
 }
 
 /// Whether the text is mostly Chinese: at least a third of its letters are Han characters.

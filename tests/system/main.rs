@@ -1,1 +1,5 @@
-fn main(){}
+//! The whole-system suite: one binary, a module per theme, so that the dependencies are linked once.
+#![allow(clippy::unwrap_used)]
+
+mod docs;
+mod layout;

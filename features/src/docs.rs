@@ -1,0 +1,126 @@
+//! Writes `docs/EVENTS.md` from the types, so that the document cannot drift from the code.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use utoipa::PartialSchema;
+
+use crate::event::{
+    DeadLetter, EmbeddingRecord, InteractionEvent, InteractionKind, Media, MessageEvent, MessageKind, MomentEvent, MomentKind, PresenceEvent,
+    PresenceKind, ProfileEvent, ProfileKind, QuestionAnswer,
+};
+use crate::portrait::{Portrait, TagWeight};
+use crate::profile::{Position, Preferences, Profile};
+use crate::sets::feature_sets;
+use crate::topic::{Cleanup, Topic};
+
+const HEAD: &str = "# Events and topics
+
+Generated from the types in `features/src`; a test fails when it is out of date
+(`UPDATE_DOCS=1 make test` writes it anew).
+
+One JSON object per record. Times are RFC 3339 in UTC, 64-bit ids are strings. `kind` decides the type and the topic;
+unknown kinds are refused by the gate (they go to `dead_letters`), unknown fields are ignored. Everything enters through
+`inbox`, keyed by the one who caused it; the gate files it.
+
+| topic | key | kept | carries |
+| --- | --- | --- | --- |
+";
+
+/// The whole document.
+pub fn events_markdown() -> String {
+    let mut out = String::from(HEAD);
+    for topic in Topic::ALL {
+        let kept = if topic.cleanup() == Cleanup::Compact { "newest per key" } else { "for `kafka.retention_ms`" };
+        let (key, carries) = topic_row(topic);
+        line(&mut out, &format!("| `{}` | {key} | {kept} | {carries} |", topic.name()));
+    }
+    line(&mut out, "| `features.<name>` | key columns joined by `\\|` | newest per key | one row per key of a feature set, see below |\n");
+    record::<ProfileEvent>(&mut out, "`profiles`", Some(&names(ProfileKind::ALL.iter().map(|k| k.name()))));
+    record::<MomentEvent>(&mut out, "`moments`", Some(&names(MomentKind::ALL.iter().map(|k| k.name()))));
+    record::<InteractionEvent>(&mut out, "`interactions`", Some(&names(InteractionKind::ALL.iter().map(|k| k.name()))));
+    record::<PresenceEvent>(&mut out, "`presence`", Some(&names(PresenceKind::ALL.iter().map(|k| k.name()))));
+    record::<MessageEvent>(&mut out, "`messages`", Some(&names(MessageKind::ALL.iter().map(|k| k.name()))));
+    record::<EmbeddingRecord>(&mut out, "`embeddings`", None);
+    record::<Portrait>(&mut out, "`portraits`", None);
+    record::<DeadLetter>(&mut out, "`dead_letters`", None);
+    record::<Profile>(&mut out, "Profile", None);
+    record::<Preferences>(&mut out, "Preferences", None);
+    record::<Position>(&mut out, "Position", None);
+    record::<QuestionAnswer>(&mut out, "QuestionAnswer", None);
+    record::<Media>(&mut out, "Media", None);
+    record::<TagWeight>(&mut out, "TagWeight", None);
+    feature_topics(&mut out);
+    out
+}
+
+fn topic_row(topic: Topic) -> (&'static str, &'static str) {
+    match topic {
+        Topic::Inbox => ("actor", "whatever services, imports and back ends report, as received"),
+        Topic::Profiles => ("user", "the profile as it now stands; tombstone on erasure"),
+        Topic::Moments => ("author", "published, deleted; text, Q&A, tags, media facts"),
+        Topic::Interactions => ("actor", "what people do to each other"),
+        Topic::Presence => ("user", "signs of life and places"),
+        Topic::Messages => ("conversation", "sent and read facts, never the text"),
+        Topic::Embeddings => ("`m:<moment>` or `p:<user>`", "vector of a Moment or profile, with model name"),
+        Topic::Portraits => ("user", "the assembled portrait; tombstone on erasure"),
+        Topic::DeadLetters => ("key of the refused record", "what was refused: raw bytes, reason, origin"),
+    }
+}
+
+fn names<'a>(kinds: impl Iterator<Item = &'a str>) -> String {
+    kinds.map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn line(out: &mut String, text: &str) {
+    writeln!(out, "{text}").expect("writing to a String");
+}
+
+fn record<T: PartialSchema>(out: &mut String, title: &str, kinds: Option<&str>) {
+    line(out, &format!("\n## {title}\n"));
+    let schema = serde_json::to_value(T::schema()).expect("a schema is JSON");
+    let text = |value: &Value| value.as_str().unwrap_or_default().replace('\n', " ");
+    line(out, &text(&schema["description"]));
+    if let Some(kinds) = kinds {
+        line(out, &format!("\nKinds: {kinds}."));
+    }
+    line(out, "\n| field | type | required | meaning |\n| --- | --- | --- | --- |");
+    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let must = if required.contains(&name.as_str()) { "yes" } else { "" };
+        line(out, &format!("| `{name}` | {} | {must} | {} |", type_name(field), text(&field["description"])));
+    }
+}
+
+fn type_name(field: &Value) -> String {
+    if let Some(reference) = field["$ref"].as_str() {
+        return reference.rsplit('/').next().unwrap_or_default().to_owned();
+    }
+    for many in ["oneOf", "allOf", "anyOf"] {
+        if let Some(one) = field[many].as_array().and_then(|all| all.iter().find(|s| s["type"] != "null")) {
+            return type_name(one);
+        }
+    }
+    let plain = match &field["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).find(|t| *t != "null").unwrap_or("any"),
+        Value::String(name) => name,
+        _ => "any",
+    };
+    match (plain, field["format"].as_str()) {
+        ("array", _) => format!("list of {}", type_name(&field["items"])),
+        (_, Some("date-time")) => "time".to_owned(),
+        (_, Some(format)) => format!("{plain} ({format})"),
+        (plain, None) => plain.to_owned(),
+    }
+}
+
+fn feature_topics(out: &mut String) {
+    line(out, "\n## `features.<name>`\n");
+    line(out, "Upserts: the higher `generation` wins, then the higher `version`. A column that ends in `_d<days>` is a forward-decayed sum");
+    line(out, "with that half-life and the landmark 2026-01-01T00:00:00Z; its value at time t is `sum * 2^(-(t - landmark) / half_life)`.\n");
+    line(out, "| feature set | reads | key columns | value columns |\n| --- | --- | --- | --- |");
+    for set in feature_sets() {
+        let code = |columns: &[String]| names(columns.iter().map(String::as_str));
+        line(out, &format!("| `{}` | `{}` | {} | {} |", set.name, set.source.name(), code(&set.key_columns), code(&set.value_columns)));
+    }
+}

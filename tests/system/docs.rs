@@ -1,0 +1,14 @@
+//! Documents that are generated from the code are what the code says.
+
+use crate::layout::root;
+
+#[test]
+fn events_md_is_what_the_types_say() {
+    let path = root().join("docs/EVENTS.md");
+    let generated = features::docs::events_markdown();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &generated).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == generated, "docs/EVENTS.md is out of date: run `UPDATE_DOCS=1 make test` and commit it");
+}
