@@ -1,1 +1,5 @@
 //! Jobs on the stream and in batch.
+
+pub mod bus;
+pub mod snapshots;
+pub mod supervisor;

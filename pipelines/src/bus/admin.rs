@@ -1,0 +1,143 @@
+//! Making topics, asking where they begin and end, and whether anybody answers.
+
+use std::time::Duration;
+
+use features::sets::feature_sets;
+use features::topic::{Cleanup, Topic};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use super::{Bus, BusConfig, BusError, Offsets, blocking};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Room for a refused megabyte in base64.
+const MAX_MESSAGE_BYTES: &str = "4194304";
+
+impl Bus {
+    /// Makes every fixed topic and every feature topic that is not there yet.
+    ///
+    /// # Errors
+    /// When the broker does not answer or refuses a topic.
+    pub async fn ensure_topics(&self) -> Result<(), BusError> {
+        let mut topics: Vec<(String, Cleanup)> = Topic::ALL.iter().map(|t| (t.name().to_owned(), t.cleanup())).collect();
+        topics.extend(feature_sets().iter().map(|set| (set.topic(), Cleanup::Compact)));
+        self.make_topics(&topics).await
+    }
+
+    /// Makes the topics that are not there yet.
+    ///
+    /// # Errors
+    /// When the broker does not answer or refuses a topic.
+    pub async fn make_topics(&self, topics: &[(String, Cleanup)]) -> Result<(), BusError> {
+        let admin: AdminClient<DefaultClientContext> = self.create(&self.config().client())?;
+        let retention = self.config().retention_ms.to_string();
+        let new: Vec<NewTopic<'_>> = topics
+            .iter()
+            .map(|(name, cleanup)| {
+                let topic = NewTopic::new(name, self.config().partitions, TopicReplication::Fixed(i32::from(self.config().replication)))
+                    .set("max.message.bytes", MAX_MESSAGE_BYTES);
+                match cleanup {
+                    Cleanup::Delete => topic.set("cleanup.policy", "delete").set("retention.ms", &retention),
+                    Cleanup::Compact => topic.set("cleanup.policy", "compact"),
+                }
+            })
+            .collect();
+        let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
+        let results = admin.create_topics(&new, &options).await.map_err(|e| self.config().error("make topics", e))?;
+        for result in results {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, code)) => {
+                    return Err(self.config().error(&format!("make topic `{topic}`"), rdkafka::error::KafkaError::AdminOp(code)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a broker answers within `timeout`.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`] when none does.
+    pub async fn ping(&self, timeout: Duration) -> Result<(), BusError> {
+        let (probe, config) = (self.probe()?, self.config().clone());
+        blocking(move || {
+            let metadata = probe.fetch_metadata(Some(Topic::Inbox.name()), timeout).map_err(|e| config.error("reach the event log", e))?;
+            if metadata.brokers().is_empty() {
+                return Err(config.error("find a broker", rdkafka::error::KafkaError::MetadataFetch(RDKafkaErrorCode::AllBrokersDown)));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The end of every partition: the offset the next record will take.
+    ///
+    /// # Errors
+    /// When the broker does not answer or a topic is missing.
+    pub async fn end_offsets(&self, topics: &[String]) -> Result<Offsets, BusError> {
+        Ok(self.bounds(topics).await?.1)
+    }
+
+    /// The beginning of every partition: the oldest offset that is still there.
+    ///
+    /// # Errors
+    /// When the broker does not answer or a topic is missing.
+    pub async fn beginning_offsets(&self, topics: &[String]) -> Result<Offsets, BusError> {
+        Ok(self.bounds(topics).await?.0)
+    }
+
+    pub(crate) async fn bounds(&self, topics: &[String]) -> Result<(Offsets, Offsets), BusError> {
+        let (probe, config, topics) = (self.probe()?, self.config().clone(), topics.to_vec());
+        blocking(move || {
+            let (mut low, mut high) = (Offsets::default(), Offsets::default());
+            for topic in &topics {
+                for partition in partitions(&probe, &config, topic)? {
+                    let what = format!("ask for the ends of `{topic}` partition {partition}");
+                    let (first, end) = probe.fetch_watermarks(topic, partition, TIMEOUT).map_err(|e| config.error(&what, e))?;
+                    low.set(topic, partition, first);
+                    high.set(topic, partition, end);
+                }
+            }
+            Ok((low, high))
+        })
+        .await
+    }
+
+    /// What a group has committed; partitions without a commit are absent.
+    ///
+    /// # Errors
+    /// When the broker does not answer or a topic is missing.
+    pub async fn committed(&self, group: &str, topics: &[String]) -> Result<Offsets, BusError> {
+        let mut client = self.config().client();
+        client.set("group.id", group).set("enable.auto.commit", "false").set("isolation.level", "read_committed");
+        self.config().overrides(&mut client);
+        let (probe, config, topics, group) = (self.probe()?, self.config().clone(), topics.to_vec(), group.to_owned());
+        blocking(move || {
+            let consumer: BaseConsumer = client.create().map_err(|e| config.error("make a client", e))?;
+            let mut list = TopicPartitionList::new();
+            for topic in &topics {
+                for partition in partitions(&probe, &config, topic)? {
+                    list.add_partition(topic, partition);
+                }
+            }
+            let what = format!("ask for the offsets of group `{group}`");
+            consumer.committed_offsets(list, TIMEOUT).map(|list| Offsets::from_list(&list)).map_err(|e| config.error(&what, e))
+        })
+        .await
+    }
+}
+
+fn partitions(probe: &BaseConsumer, config: &BusConfig, topic: &str) -> Result<Vec<i32>, BusError> {
+    let what = format!("ask for the partitions of `{topic}`");
+    let metadata = probe.fetch_metadata(Some(topic), TIMEOUT).map_err(|e| config.error(&what, e))?;
+    let found = metadata.topics().iter().find(|t| t.name() == topic && t.error().is_none() && !t.partitions().is_empty());
+    let missing = || BusError::MissingTopic { topic: topic.to_owned(), brokers: config.brokers.clone() };
+    let mut ids: Vec<i32> = found.ok_or_else(missing)?.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect();
+    ids.sort_unstable();
+    Ok(ids)
+}

@@ -1,0 +1,189 @@
+//! Where the broker is and how topics are made; what can go wrong.
+
+use std::collections::BTreeMap;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use serde::{Deserialize, Serialize};
+
+/// The `[kafka]` section of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BusConfig {
+    /// Brokers to ask first, as `host:port,host:port`.
+    pub brokers: String,
+    /// The name this process shows to the broker.
+    pub client_id: String,
+    /// Partitions of a topic that is made.
+    pub partitions: i32,
+    /// Replicas of a topic that is made.
+    pub replication: i16,
+    /// How long topics that are not compacted are kept, in milliseconds; −1 keeps them for ever, which backfills of old
+    /// events need.
+    pub retention_ms: i64,
+    /// Further librdkafka properties, such as `security.protocol` or `compression.type`; they win over the defaults here.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl Default for BusConfig {
+    fn default() -> Self {
+        Self {
+            brokers: "127.0.0.1:9092".to_owned(),
+            client_id: "hongniang".to_owned(),
+            partitions: 4,
+            replication: 1,
+            retention_ms: -1,
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
+impl BusConfig {
+    pub(crate) fn check(&self) -> Result<(), BusError> {
+        let wrong = |key: &str, message: String| Err(BusError::Config { key: format!("kafka.{key}"), message });
+        if self.brokers.split(',').any(|b| b.trim().is_empty() || !b.contains(':')) {
+            return wrong("brokers", format!("`{}` is not a list of host:port", self.brokers));
+        }
+        if self.partitions < 1 {
+            return wrong("partitions", format!("{} is not a number of partitions; use 1 or more", self.partitions));
+        }
+        if self.replication < 1 {
+            return wrong("replication", format!("{} is not a number of replicas; use 1 or more", self.replication));
+        }
+        Ok(())
+    }
+
+    /// What every client shares.
+    pub(crate) fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.brokers)
+            .set("client.id", &self.client_id)
+            .set("broker.address.family", "any")
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "2000")
+            .set("socket.keepalive.enable", "true")
+            .set("topic.metadata.refresh.interval.ms", "60000");
+        let shared = ["security.", "sasl.", "ssl.", "socket.", "broker.", "enable.ssl."];
+        for (key, value) in self.properties.iter().filter(|(key, _)| shared.iter().any(|p| key.starts_with(p))) {
+            config.set(key, value);
+        }
+        config
+    }
+
+    /// What every producer shares: nothing is acknowledged before it is durable, nothing is doubled by a retry.
+    pub(crate) fn produce(&self) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("compression.type", "zstd")
+            .set("compression.level", "1")
+            .set("linger.ms", "2")
+            .set("batch.size", "1048576")
+            .set("message.max.bytes", "4000000")
+            .set("queue.buffering.max.messages", "1000000")
+            .set("queue.buffering.max.kbytes", "262144")
+            .set("sticky.partitioning.linger.ms", "5")
+            .set("partitioner", "murmur2_random")
+            .set("delivery.timeout.ms", "30000");
+        self.overrides(&mut config);
+        config
+    }
+
+    pub(crate) fn overrides(&self, config: &mut ClientConfig) {
+        for (key, value) in &self.properties {
+            config.set(key, value);
+        }
+    }
+
+    /// Wraps a client error with what was tried and where.
+    pub(crate) fn error(&self, what: &str, source: KafkaError) -> BusError {
+        match source.rdkafka_error_code() {
+            Some(
+                RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::MessageTimedOut
+                | RDKafkaErrorCode::RequestTimedOut,
+            ) => BusError::Unreachable { what: what.to_owned(), brokers: self.brokers.clone(), source },
+            _ => BusError::Kafka { what: what.to_owned(), brokers: self.brokers.clone(), source },
+        }
+    }
+}
+
+/// What can go wrong with the event log.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The configuration cannot be right.
+    #[error("configuration `{key}`: {message}")]
+    Config {
+        /// The key.
+        key: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// No broker answers.
+    #[error("could not {what}: no answer from the broker at {brokers} ({source}); start it or correct `kafka.brokers`")]
+    Unreachable {
+        /// What was tried.
+        what: String,
+        /// Where.
+        brokers: String,
+        /// What the client said.
+        source: KafkaError,
+    },
+    /// The broker or the client refused.
+    #[error("could not {what} at {brokers}: {source}")]
+    Kafka {
+        /// What was tried.
+        what: String,
+        /// Where.
+        brokers: String,
+        /// What the client said.
+        source: KafkaError,
+    },
+    /// A topic is not there.
+    #[error("topic `{topic}` is missing at {brokers}; `hongniang up` and `hongniang serve` make the topics, or make it by hand")]
+    MissingTopic {
+        /// The topic.
+        topic: String,
+        /// Where.
+        brokers: String,
+    },
+    /// A job remembers more than the topic holds.
+    #[error(
+        "`{topic}` partition {partition} at {brokers} ends at offset {end}, but the state of `{group}` has read up to {asked}: the broker has lost \
+         or changed its data; restore it, or remove the state of `{group}` to start again"
+    )]
+    BeyondEnd {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset asked for.
+        asked: i64,
+        /// Where the partition ends.
+        end: i64,
+        /// Who asked.
+        group: String,
+        /// Where.
+        brokers: String,
+    },
+    /// A transaction failed.
+    #[error("a transaction of `{id}` at {brokers} failed while {what}: {source}")]
+    Transaction {
+        /// The transactional id.
+        id: String,
+        /// What was tried.
+        what: String,
+        /// Where.
+        brokers: String,
+        /// What the client said.
+        source: KafkaError,
+    },
+    /// The client or the runtime went away underneath.
+    #[error("the connection to the event log was closed while something waited for it")]
+    Closed,
+}

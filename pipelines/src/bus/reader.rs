@@ -1,0 +1,338 @@
+//! Reading: every partition of some topics from given offsets, in batches, committed records only.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::statistics::Statistics;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use super::config::{BusConfig, BusError};
+use super::offsets::Offsets;
+use super::{Bus, blocking};
+
+/// One record as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// When it was written, in Unix milliseconds; 0 when unknown.
+    pub timestamp_ms: i64,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value; none is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// Header names and values.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Record {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice())
+    }
+}
+
+/// Chunks that wait between the client's thread and the job; with [`CHUNK`] the bound on what is held in memory.
+const CHUNKS: usize = 8;
+const CHUNK: usize = 4096;
+
+/// Reads every partition of its topics. Dropping it stops it.
+pub struct Reader {
+    consumer: Arc<BaseConsumer<Watch>>,
+    config: BusConfig,
+    group: String,
+    chunks: mpsc::Receiver<Result<Vec<Record>, KafkaError>>,
+    left: VecDeque<Record>,
+    position: Offsets,
+    stop: Arc<AtomicBool>,
+    buffered: Arc<AtomicI64>,
+}
+
+impl Bus {
+    /// Opens a reader of every partition of `topics` from the offsets in `from`; where that says nothing, from what `group` has
+    /// committed, and where that says nothing either, from the beginning. The reader does not join the group (nothing is
+    /// rebalanced); `group` only names its commits.
+    ///
+    /// # Errors
+    /// When the broker does not answer, a topic is missing, or `from` lies beyond the end of a partition.
+    pub async fn reader(&self, group: &str, topics: &[String], from: &Offsets) -> Result<Reader, BusError> {
+        let (low, high) = self.bounds(topics).await?;
+        let known = high.0.keys().all(|(topic, partition)| from.get(topic, *partition).is_some());
+        let committed = if known { Offsets::default() } else { self.committed(group, topics).await? };
+        let mut position = Offsets::default();
+        for ((topic, partition), end) in &high.0 {
+            let first = low.get(topic, *partition).unwrap_or(0);
+            let asked = from.get(topic, *partition).or_else(|| committed.get(topic, *partition)).unwrap_or(first);
+            if asked > *end {
+                let (topic, brokers) = (topic.clone(), self.config().brokers.clone());
+                return Err(BusError::BeyondEnd { topic, partition: *partition, asked, end: *end, group: group.to_owned(), brokers });
+            }
+            if asked < first {
+                tracing::warn!(
+                    group,
+                    topic,
+                    partition,
+                    asked,
+                    first,
+                    "retention removed records before this job read them; it goes on at the first one left"
+                );
+                metrics::counter!("hongniang_job_lost_to_retention_total", "job" => group.to_owned())
+                    .increment((first - asked).unsigned_abs());
+            }
+            position.set(topic, *partition, asked.max(first));
+        }
+        Reader::open(self.config().clone(), group.to_owned(), position).await
+    }
+}
+
+impl Reader {
+    async fn open(config: BusConfig, group: String, position: Offsets) -> Result<Self, BusError> {
+        let mut client = config.client();
+        client
+            .set("group.id", &group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("isolation.level", "read_committed")
+            .set("auto.offset.reset", "error")
+            .set("allow.auto.create.topics", "false")
+            .set("fetch.wait.max.ms", "200")
+            .set("fetch.error.backoff.ms", "100")
+            .set("fetch.queue.backoff.ms", "2")
+            .set("fetch.max.bytes", "33554432")
+            .set("max.partition.fetch.bytes", "4194304")
+            .set("queued.min.messages", "50000")
+            .set("queued.max.messages.kbytes", "32768")
+            .set("statistics.interval.ms", "1000");
+        config.overrides(&mut client);
+        let (list, at) = (position.to_list(), config.clone());
+        let consumer = blocking(move || {
+            let consumer: BaseConsumer<Watch> = client.create_with_context(Watch::default()).map_err(|e| at.error("make a reader", e))?;
+            consumer.assign(&list).map_err(|e| at.error("read partitions", e))?;
+            Ok(Arc::new(consumer))
+        })
+        .await?;
+        let (stop, buffered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(0)));
+        let (chunks_in, chunks) = mpsc::channel(CHUNKS);
+        let pump = Pump {
+            consumer: Arc::clone(&consumer),
+            out: chunks_in,
+            stop: Arc::clone(&stop),
+            buffered: Arc::clone(&buffered),
+            topics: HashMap::new(),
+        };
+        let spawned = std::thread::Builder::new().name(format!("read {group}").chars().take(15).collect()).spawn(move || pump.run());
+        spawned.map_err(|_| BusError::Closed)?;
+        Ok(Self { consumer, config, group, chunks, left: VecDeque::new(), position, stop, buffered })
+    }
+
+    /// Waits for records and returns at most `max`: as soon as there are `max`, or `linger` after the first one. Waits for ever when
+    /// nothing comes; safe to drop while it waits.
+    ///
+    /// # Errors
+    /// When the client gave up: an offset is gone, a topic was deleted, or access is refused. Interruptions of the
+    /// connection are not errors: the client reconnects.
+    pub async fn batch(&mut self, max: usize, linger: Duration) -> Result<Vec<Record>, BusError> {
+        if self.left.is_empty() {
+            let first = self.chunks.recv().await;
+            self.keep(first)?;
+        }
+        let until = Instant::now() + linger;
+        while self.left.len() < max {
+            match timeout_at(until, self.chunks.recv()).await {
+                Ok(chunk) => self.keep(chunk)?,
+                Err(_) => break,
+            }
+        }
+        let batch: Vec<Record> = if self.left.len() <= max { self.left.drain(..).collect() } else { self.left.drain(..max).collect() };
+        self.position.advance_over(&batch);
+        Ok(batch)
+    }
+
+    fn keep(&mut self, chunk: Option<Result<Vec<Record>, KafkaError>>) -> Result<(), BusError> {
+        match chunk {
+            Some(Ok(records)) => {
+                self.buffered.fetch_sub(len(&records), Ordering::Relaxed);
+                self.left.extend(records);
+                Ok(())
+            }
+            Some(Err(error)) => Err(self.config.error(&format!("read as `{}`", self.group), error)),
+            None => Err(BusError::Closed),
+        }
+    }
+
+    /// The next offset to read of each partition, after the last batch.
+    pub fn position(&self) -> &Offsets {
+        &self.position
+    }
+
+    /// How many records are still to come, as of about a second ago.
+    pub fn lag(&self) -> i64 {
+        let behind = self.consumer.context().behind.load(Ordering::Relaxed);
+        behind + self.buffered.load(Ordering::Relaxed) + i64::try_from(self.left.len()).unwrap_or(i64::MAX)
+    }
+
+    /// Commits offsets to the group.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn commit(&self, offsets: &Offsets) -> Result<(), BusError> {
+        if offsets.0.is_empty() {
+            return Ok(());
+        }
+        let (consumer, list, config) = (Arc::clone(&self.consumer), offsets.to_list(), self.config.clone());
+        let what = format!("commit offsets of `{}`", self.group);
+        blocking(move || consumer.commit(&list, CommitMode::Sync).map_err(|e| config.error(&what, e))).await
+    }
+
+    pub(crate) fn consumer(&self) -> Arc<BaseConsumer<Watch>> {
+        Arc::clone(&self.consumer)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+/// Watches how far the client's fetching is behind the end.
+#[derive(Default)]
+pub(crate) struct Watch {
+    behind: AtomicI64,
+    complained: Mutex<Option<String>>,
+}
+
+impl Watch {
+    fn complain(&self, error: &KafkaError) {
+        let text = error.to_string();
+        let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref() != Some(&text) {
+            tracing::warn!(error = text, "the event log is interrupted; the client keeps trying");
+            *last = Some(text);
+        }
+    }
+}
+
+impl ClientContext for Watch {
+    fn stats(&self, statistics: Statistics) {
+        let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
+        let behind = partitions.filter(|p| p.desired && p.partition >= 0 && p.next_offset >= 0).map(|p| {
+            let end = if p.ls_offset >= 0 { p.ls_offset } else { p.hi_offset };
+            (end - p.next_offset).max(0) + p.fetchq_cnt.max(0)
+        });
+        self.behind.store(behind.sum(), Ordering::Relaxed);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "event log client");
+    }
+}
+
+impl ConsumerContext for Watch {}
+
+/// The thread between the client and the job.
+struct Pump {
+    consumer: Arc<BaseConsumer<Watch>>,
+    out: mpsc::Sender<Result<Vec<Record>, KafkaError>>,
+    stop: Arc<AtomicBool>,
+    buffered: Arc<AtomicI64>,
+    topics: HashMap<String, Arc<str>>,
+}
+
+impl Pump {
+    fn run(mut self) {
+        while !self.stop.load(Ordering::Acquire) {
+            let mut chunk = Vec::new();
+            let mut failed = self.take(Duration::from_millis(100), &mut chunk);
+            while failed.is_none() && !chunk.is_empty() && chunk.len() < CHUNK {
+                let before = chunk.len();
+                failed = self.take(Duration::ZERO, &mut chunk);
+                if chunk.len() == before {
+                    break;
+                }
+            }
+            if !chunk.is_empty() {
+                self.buffered.fetch_add(len(&chunk), Ordering::Relaxed);
+                if self.out.blocking_send(Ok(chunk)).is_err() {
+                    return;
+                }
+            }
+            if let Some(error) = failed {
+                // The job ends with it and opens a new reader.
+                drop(self.out.blocking_send(Err(error)));
+                return;
+            }
+        }
+    }
+
+    /// Polls once; a record is added to `chunk`, an error that does not pass by itself comes back.
+    fn take(&mut self, wait: Duration, chunk: &mut Vec<Record>) -> Option<KafkaError> {
+        match self.consumer.poll(wait)? {
+            Ok(message) => {
+                chunk.push(record(&message, &mut self.topics));
+                None
+            }
+            Err(error) if passes(&error) => {
+                self.consumer.context().complain(&error);
+                None
+            }
+            Err(error) => Some(error),
+        }
+    }
+}
+
+fn record(message: &BorrowedMessage<'_>, topics: &mut HashMap<String, Arc<str>>) -> Record {
+    let topic = match topics.get(message.topic()) {
+        Some(topic) => Arc::clone(topic),
+        None => Arc::clone(topics.entry(message.topic().to_owned()).or_insert_with(|| Arc::from(message.topic()))),
+    };
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
+    });
+    Record {
+        topic,
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers,
+    }
+}
+
+/// Errors that the client heals by itself.
+fn passes(error: &KafkaError) -> bool {
+    let transient = |code: &RDKafkaErrorCode| {
+        use RDKafkaErrorCode as Code;
+        matches!(
+            code,
+            Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::Resolve
+                | Code::OperationTimedOut
+                | Code::RequestTimedOut
+                | Code::NotLeaderForPartition
+                | Code::LeaderNotAvailable
+        )
+    };
+    match error {
+        KafkaError::MessageConsumption(code) => transient(code),
+        KafkaError::PartitionEOF(_) => true,
+        _ => false,
+    }
+}
+
+fn len(records: &[Record]) -> i64 {
+    i64::try_from(records.len()).unwrap_or(i64::MAX)
+}
