@@ -111,6 +111,7 @@ kinds! {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProfileEvent {
     /// Identity of the event.
+    #[schema(value_type = Uuid)]
     pub event_id: EventId,
     /// When it happened.
     pub event_time: DateTime<Utc>,
@@ -161,6 +162,7 @@ pub struct Media {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MomentEvent {
     /// Identity of the event.
+    #[schema(value_type = Uuid)]
     pub event_id: EventId,
     /// When it happened.
     pub event_time: DateTime<Utc>,
@@ -223,6 +225,7 @@ impl MomentEvent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct InteractionEvent {
     /// Identity of the event.
+    #[schema(value_type = Uuid)]
     pub event_id: EventId,
     /// When it happened.
     pub event_time: DateTime<Utc>,
@@ -256,6 +259,7 @@ pub struct InteractionEvent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PresenceEvent {
     /// Identity of the event.
+    #[schema(value_type = Uuid)]
     pub event_id: EventId,
     /// When it happened.
     pub event_time: DateTime<Utc>,
@@ -275,6 +279,7 @@ pub struct PresenceEvent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MessageEvent {
     /// Identity of the event.
+    #[schema(value_type = Uuid)]
     pub event_id: EventId,
     /// When it happened.
     pub event_time: DateTime<Utc>,
