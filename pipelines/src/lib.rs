@@ -1,5 +1,14 @@
 //! Jobs on the stream and in batch.
 
 pub mod bus;
+pub mod dead_letters;
+pub mod gate;
+pub mod lake;
+pub mod runner;
 pub mod snapshots;
 pub mod supervisor;
+pub mod tables;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod samples;

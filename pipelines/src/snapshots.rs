@@ -228,7 +228,8 @@ mod tests {
         fn any_flipped_bit_is_noticed(payload in proptest::collection::vec(any::<u8>(), 0..200), at in any::<prop::sample::Index>(), bit in 0u8..8) {
             let mut framed = frame(&payload);
             let whole = Bytes::from(framed.clone());
-            prop_assert_eq!(unframe(&whole).unwrap().as_ref(), payload.as_slice());
+            let read = unframe(&whole).unwrap();
+            prop_assert_eq!(read.as_ref(), payload.as_slice());
             let at = at.index(framed.len());
             framed[at] ^= 1 << bit;
             prop_assert!(unframe(&Bytes::from(framed)).is_err());

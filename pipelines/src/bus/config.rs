@@ -107,8 +107,8 @@ impl BusConfig {
                 | RDKafkaErrorCode::OperationTimedOut
                 | RDKafkaErrorCode::MessageTimedOut
                 | RDKafkaErrorCode::RequestTimedOut,
-            ) => BusError::Unreachable { what: what.to_owned(), brokers: self.brokers.clone(), source },
-            _ => BusError::Kafka { what: what.to_owned(), brokers: self.brokers.clone(), source },
+            ) => BusError::Unreachable { what: what.to_owned(), brokers: self.brokers.clone(), source: Box::new(source) },
+            _ => BusError::Kafka { what: what.to_owned(), brokers: self.brokers.clone(), source: Box::new(source) },
         }
     }
 }
@@ -132,7 +132,7 @@ pub enum BusError {
         /// Where.
         brokers: String,
         /// What the client said.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// The broker or the client refused.
     #[error("could not {what} at {brokers}: {source}")]
@@ -142,7 +142,7 @@ pub enum BusError {
         /// Where.
         brokers: String,
         /// What the client said.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// A topic is not there.
     #[error("topic `{topic}` is missing at {brokers}; `hongniang up` and `hongniang serve` make the topics, or make it by hand")]
@@ -159,7 +159,7 @@ pub enum BusError {
     )]
     BeyondEnd {
         /// The topic.
-        topic: String,
+        topic: Box<str>,
         /// The partition.
         partition: i32,
         /// The offset asked for.
@@ -167,9 +167,9 @@ pub enum BusError {
         /// Where the partition ends.
         end: i64,
         /// Who asked.
-        group: String,
+        group: Box<str>,
         /// Where.
-        brokers: String,
+        brokers: Box<str>,
     },
     /// A transaction failed.
     #[error("a transaction of `{id}` at {brokers} failed while {what}: {source}")]
@@ -181,7 +181,7 @@ pub enum BusError {
         /// Where.
         brokers: String,
         /// What the client said.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// The client or the runtime went away underneath.
     #[error("the connection to the event log was closed while something waited for it")]

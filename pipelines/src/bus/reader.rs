@@ -75,8 +75,8 @@ impl Bus {
             let first = low.get(topic, *partition).unwrap_or(0);
             let asked = from.get(topic, *partition).or_else(|| committed.get(topic, *partition)).unwrap_or(first);
             if asked > *end {
-                let (topic, brokers) = (topic.clone(), self.config().brokers.clone());
-                return Err(BusError::BeyondEnd { topic, partition: *partition, asked, end: *end, group: group.to_owned(), brokers });
+                let (topic, brokers) = (topic.as_str().into(), self.config().brokers.as_str().into());
+                return Err(BusError::BeyondEnd { topic, partition: *partition, asked, end: *end, group: group.into(), brokers });
             }
             if asked < first {
                 tracing::warn!(

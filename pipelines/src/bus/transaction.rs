@@ -77,5 +77,5 @@ impl TransactionalProducer {
 }
 
 fn failed(config: &BusConfig, id: &str, what: &str, source: KafkaError) -> BusError {
-    BusError::Transaction { id: id.to_owned(), what: what.to_owned(), brokers: config.brokers.clone(), source }
+    BusError::Transaction { id: id.to_owned(), what: what.to_owned(), brokers: config.brokers.clone(), source: Box::new(source) }
 }

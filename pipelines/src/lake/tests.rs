@@ -1,0 +1,124 @@
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use features::sets::feature_sets;
+use features::topic::Topic;
+
+use super::files::{FileName, Files};
+use super::write::files_of;
+use super::*;
+use crate::bus::Record;
+use crate::runner::{FeaturePlan, KeyedState};
+use crate::samples;
+use crate::snapshots::open_store;
+use crate::tables::decode;
+
+async fn fill(place: &str, records: &[Record]) {
+    let files = Files::new(open_store(place).unwrap());
+    let mut partitions: BTreeMap<(String, i32), Vec<Record>> = BTreeMap::new();
+    for record in records {
+        partitions.entry((record.topic.to_string(), record.partition)).or_default().push(record.clone());
+    }
+    for ((topic, partition), records) in partitions {
+        let table = crate::tables::table_of(&topic).unwrap();
+        for part in records.chunks(100) {
+            let written = files_of(table, part).unwrap();
+            assert!(written.refused.is_empty());
+            for (day, bytes) in written.days {
+                files
+                    .put(
+                        &FileName { topic: topic.clone(), day, partition, first: part[0].offset, last: part[part.len() - 1].offset },
+                        bytes,
+                    )
+                    .await
+                    .unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_batch_over_the_lake_equals_the_stream() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().to_str().unwrap();
+    let records = samples::records(&samples::events(11, 1500));
+    fill(place, &records).await;
+    for set in feature_sets() {
+        let plan = FeaturePlan::new(set).await.unwrap();
+        let mut state = KeyedState::new(set);
+        let values: Vec<&[u8]> =
+            records.iter().filter(|r| r.topic.as_ref() == set.source.name()).filter_map(|r| r.value.as_deref()).collect();
+        for part in values.chunks(64) {
+            state.add(set, &plan.run(decode(set.source, part).unwrap().batch).await.unwrap()).unwrap();
+        }
+        let stream: BTreeMap<String, _> = state.all_rows(set, 0).into_iter().map(|row| (row.record_key(), row)).collect();
+        let batch: BTreeMap<String, _> = batch_features(place, set).await.unwrap().into_iter().map(|row| (row.record_key(), row)).collect();
+        assert!(!stream.is_empty(), "{}", set.name);
+        assert_eq!(stream.keys().collect::<Vec<_>>(), batch.keys().collect::<Vec<_>>(), "{}", set.name);
+        for (key, row) in &stream {
+            assert_eq!(row.version, batch[key].version, "{} {key}", set.name);
+            for (name, value) in &row.values {
+                let there = batch[key].values[name];
+                assert!((value - there).abs() <= 1e-9 * value.abs().max(1.0), "{} {key}.{name}: {value} {there}", set.name);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn days_are_folders_and_a_condition_on_them_counts_right() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().to_str().unwrap();
+    let events = samples::events(12, 800);
+    fill(place, &samples::records(&events)).await;
+    let day: NaiveDate = "2026-10-28".parse().unwrap();
+    let expected = events.iter().filter(|e| e.topic() == Topic::Interactions && e.event_time().date_naive() == day).count();
+    assert!(expected > 0);
+    let session = session(place).await.unwrap();
+    let sql = format!("SELECT COUNT(*) AS n FROM interactions WHERE dt = DATE '{day}'");
+    let counted = session.sql(&sql).await.unwrap().collect().await.unwrap();
+    let counted = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(&counted[0]["n"]).value(0);
+    assert_eq!(usize::try_from(counted).unwrap(), expected);
+    let none = session.sql("SELECT * FROM dead_letters").await.unwrap().collect().await.unwrap();
+    assert_eq!(none.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 0);
+}
+
+#[test]
+fn tombstones_leave_no_row_and_garbage_is_named() {
+    let mut records = samples::records(&samples::events(13, 200));
+    records.retain(|r| r.topic.as_ref() == "interactions");
+    let rows = records.len();
+    records[3].value = None;
+    records[5].value = Some(b"{".to_vec());
+    let written = files_of(Topic::Interactions, &records).unwrap();
+    assert_eq!(written.refused.len(), 1);
+    assert_eq!(written.refused[0].0.offset, records[5].offset);
+    let stored: i64 = written
+        .days
+        .iter()
+        .map(|(_, bytes)| {
+            parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes.clone()))
+                .unwrap()
+                .metadata()
+                .file_metadata()
+                .num_rows()
+        })
+        .sum();
+    assert_eq!(usize::try_from(stored).unwrap(), rows - 2);
+}
+
+#[test]
+fn files_carry_statistics_bloom_filters_and_their_order() {
+    let records = samples::records(&samples::events(14, 300));
+    let mine: Vec<Record> = records.into_iter().filter(|r| r.topic.as_ref() == "interactions").collect();
+    let written = files_of(Topic::Interactions, &mine).unwrap();
+    let bytes = bytes::Bytes::from(written.days[0].1.clone());
+    let file = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+    let group = file.metadata().row_group(0);
+    assert_eq!(group.sorting_columns().unwrap()[0].column_idx, 1);
+    for column in group.columns() {
+        let name = column.column_path().string();
+        assert_eq!(column.bloom_filter_offset().is_some(), name.ends_with("_id") && name != "request_id", "{name}");
+    }
+    assert!(group.column(1).statistics().is_some());
+}

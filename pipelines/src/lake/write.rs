@@ -1,0 +1,80 @@
+//! Records of one partition to Parquet files, one per day. Pure CPU.
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::compute::{sort_to_indices, take_record_batch};
+use arrow::datatypes::TimestampMicrosecondType;
+use chrono::{DateTime, NaiveDate};
+use features::topic::Topic;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use super::files::LakeError;
+use crate::bus::Record;
+use crate::tables::{decode, id_columns, time_column};
+
+/// What became of the records.
+pub(super) struct Written {
+    /// A Parquet file per day.
+    pub(super) days: Vec<(NaiveDate, Vec<u8>)>,
+    /// Records that are no rows of the table, and why.
+    pub(super) refused: Vec<(Record, String)>,
+}
+
+/// Makes the files of one flush. Tombstones are no rows: what is erased leaves no trace here.
+pub(super) fn files_of(topic: Topic, records: &[Record]) -> Result<Written, LakeError> {
+    let with_value: Vec<&Record> = records.iter().filter(|r| r.value.is_some()).collect();
+    let values: Vec<&[u8]> = with_value.iter().map(|r| r.value.as_deref().unwrap_or_default()).collect();
+    let failed = |e: arrow::error::ArrowError| LakeError::data(format!("make rows of `{}`", topic.name()), e);
+    let decoded = decode(topic, &values).map_err(failed)?;
+    let refused = decoded.bad.into_iter().map(|(at, reason)| (with_value[at].clone(), reason)).collect();
+    let mut days = Vec::new();
+    for (day, rows) in by_day(topic, &decoded.batch).map_err(failed)? {
+        days.push((day, parquet(topic, &rows)?));
+    }
+    Ok(Written { days, refused })
+}
+
+/// Sorts rows by time and cuts them at midnight UTC.
+fn by_day(topic: Topic, batch: &RecordBatch) -> Result<Vec<(NaiveDate, RecordBatch)>, arrow::error::ArrowError> {
+    const DAY: i64 = 86_400_000_000;
+    let times: ArrayRef = batch[time_column(topic)].clone();
+    let order = sort_to_indices(&times, None, None)?;
+    let sorted = take_record_batch(batch, &order)?;
+    let times = sorted[time_column(topic)].as_primitive::<TimestampMicrosecondType>().values().to_vec();
+    let mut days = Vec::new();
+    let mut from = 0;
+    while from < times.len() {
+        let day = times[from].div_euclid(DAY);
+        let to = times.partition_point(|time| time.div_euclid(DAY) <= day);
+        let date = DateTime::from_timestamp_micros(day * DAY).unwrap_or_default().date_naive();
+        days.push((date, sorted.slice(from, to - from)));
+        from = to;
+    }
+    Ok(days)
+}
+
+fn parquet(topic: Topic, rows: &RecordBatch) -> Result<Vec<u8>, LakeError> {
+    let failed = |e: parquet::errors::ParquetError| LakeError::data(format!("write rows of `{}` as Parquet", topic.name()), e);
+    let time = rows.schema().index_of(time_column(topic)).map_err(|e| LakeError::data("find the time column", e))?;
+    let sorting = SortingColumn { column_idx: i32::try_from(time).unwrap_or(0), descending: false, nulls_first: false };
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(failed)?))
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_sorting_columns(Some(vec![sorting]))
+        .set_created_by("hongniang".to_owned());
+    for id in id_columns(topic) {
+        let path = ColumnPath::from(id.as_str());
+        properties = properties
+            .set_column_bloom_filter_enabled(path.clone(), true)
+            .set_column_bloom_filter_max_ndv(path.clone(), rows.num_rows() as u64);
+        if id == "event_id" {
+            properties = properties.set_column_dictionary_enabled(path, false);
+        }
+    }
+    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties.build())).map_err(failed)?;
+    writer.write(rows).map_err(failed)?;
+    writer.into_inner().map_err(failed)
+}

@@ -1,0 +1,244 @@
+//! The job: read, process, emit, checkpoint.
+
+use std::time::Duration;
+
+use features::sets::{FeatureSet, feature_sets};
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::engine::{Engine, Lane, Refused};
+use super::plan::FeaturePlan;
+use super::state::KeyedState;
+use super::store::StateStore;
+use crate::bus::{Bus, BusError, EventProducer, Offsets, Reader, Record};
+use crate::dead_letters;
+use crate::snapshots::SnapshotStore;
+use crate::supervisor::{JobContext, JobError};
+
+/// The name of the job and of its group.
+pub(crate) const NAME: &str = "features";
+
+/// The `[features]` section of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunnerConfig {
+    /// Events of a micro-batch at most.
+    pub batch: usize,
+    /// How long a micro-batch waits for more after its first event, in milliseconds.
+    pub linger_ms: u64,
+    /// How often state and offsets are made durable, in milliseconds. What came after is replayed when the process dies.
+    pub checkpoint_ms: u64,
+}
+
+impl Default for RunnerConfig {
+    fn default() -> Self {
+        Self { batch: 20_000, linger_ms: 5, checkpoint_ms: 2_000 }
+    }
+}
+
+/// The feature runner.
+pub struct FeatureRunner {
+    bus: Bus,
+    snapshots: SnapshotStore,
+    sets: Vec<FeatureSet>,
+    config: RunnerConfig,
+}
+
+impl FeatureRunner {
+    /// A runner of every feature set; its state lives below `features` in `snapshots`.
+    pub fn new(bus: Bus, snapshots: &SnapshotStore, config: RunnerConfig) -> Self {
+        Self { bus, snapshots: snapshots.below(NAME), sets: feature_sets().to_vec(), config }
+    }
+
+    /// The same with other feature sets.
+    #[must_use]
+    pub fn with_sets(mut self, sets: Vec<FeatureSet>) -> Self {
+        self.sets = sets;
+        self
+    }
+
+    /// Runs until shutdown.
+    ///
+    /// # Errors
+    /// When the event log or the state store fails; what was not checkpointed is replayed by the next start.
+    pub async fn run(self, context: JobContext) -> Result<(), JobError> {
+        let engine = self.restore().await?;
+        let topics: Vec<String> = engine.sources().iter().map(|topic| topic.name().to_owned()).collect();
+        let from = starting_points(&engine, &self.bus.beginning_offsets(&topics).await?);
+        let reader = self.bus.reader(NAME, &topics, &from).await?;
+        let producer = self.bus.producer()?;
+        context.progress.running();
+        let mut run = Run {
+            engine: Some(engine),
+            reader,
+            producer,
+            sending: None,
+            config: self.config,
+            context,
+            last_checkpoint: Instant::now(),
+            unsaved: 0,
+        };
+        run.until_shutdown().await?;
+        run.checkpoint().await
+    }
+
+    async fn restore(&self) -> Result<Engine, JobError> {
+        let mut lanes = Vec::with_capacity(self.sets.len());
+        for set in &self.sets {
+            let plan = FeaturePlan::new(set).await.map_err(|e| JobError::failed(format!("plan feature set `{}`", set.name), e))?;
+            let mut store = StateStore::new(&self.snapshots, set);
+            let (state, offsets, generation) = match store.load(set).await? {
+                Some(loaded) if loaded.same_sql => (loaded.state, loaded.offsets, loaded.generation),
+                Some(old) => {
+                    tracing::info!(set = set.name, generation = old.generation + 1, "the SQL changed: computing again from the beginning");
+                    (KeyedState::new(set), Offsets::default(), old.generation + 1)
+                }
+                None => (KeyedState::new(set), Offsets::default(), self.newest_generation(set).await? + 1),
+            };
+            lanes.push(Lane { set: set.clone(), plan, state, saved: offsets.clone(), offsets, generation, store });
+        }
+        Ok(Engine { lanes })
+    }
+
+    /// The highest generation in a set's topic, so that rows computed without the old state win over the old rows; 0 when empty.
+    async fn newest_generation(&self, set: &FeatureSet) -> Result<u32, BusError> {
+        #[derive(Deserialize)]
+        struct Head {
+            #[serde(default)]
+            generation: u32,
+        }
+        let topics = [set.topic()];
+        let (begin, end) = self.bus.bounds(&topics).await?;
+        let mut newest = 0;
+        if begin == end {
+            return Ok(newest);
+        }
+        let mut reader = self.bus.reader(&format!("{NAME}-generation"), &topics, &begin).await?;
+        while !reader.position().reached(&end) {
+            // Compaction may have left nothing at the very end: then nothing more comes.
+            let Ok(records) = tokio::time::timeout(Duration::from_secs(3), reader.batch(10_000, Duration::from_millis(20))).await else {
+                break;
+            };
+            let generations =
+                records?.iter().filter_map(|r| serde_json::from_slice(r.value.as_deref()?).ok()).map(|head: Head| head.generation).max();
+            newest = newest.max(generations.unwrap_or(0));
+        }
+        Ok(newest)
+    }
+}
+
+/// Where to read from: for each partition where the set that is furthest behind stands.
+fn starting_points(engine: &Engine, beginning: &Offsets) -> Offsets {
+    let mut from = Offsets::default();
+    for ((topic, partition), first) in &beginning.0 {
+        let readers = engine.lanes.iter().filter(|lane| lane.set.source.name() == topic);
+        let least = readers.map(|lane| lane.offsets.get(topic, *partition).unwrap_or(*first)).min();
+        from.set(topic, *partition, least.unwrap_or(*first));
+    }
+    from
+}
+
+struct Run {
+    engine: Option<Engine>,
+    reader: Reader,
+    producer: EventProducer,
+    sending: Option<JoinHandle<Result<(), BusError>>>,
+    config: RunnerConfig,
+    context: JobContext,
+    last_checkpoint: Instant,
+    unsaved: u64,
+}
+
+impl Run {
+    async fn until_shutdown(&mut self) -> Result<(), JobError> {
+        let linger = Duration::from_millis(self.config.linger_ms);
+        loop {
+            let due = self.last_checkpoint + Duration::from_millis(self.config.checkpoint_ms);
+            let shutdown = self.context.shutdown.clone();
+            let batch = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(()),
+                batch = timeout_at(due, self.reader.batch(self.config.batch, linger)) => batch.ok().transpose()?,
+            };
+            let events = batch.as_ref().map_or(0, Vec::len);
+            if let Some(records) = batch {
+                self.process(records).await?;
+                self.unsaved += events as u64;
+                // Rows that change again at once are not worth sending while there is a backlog: the checkpoint sends them.
+                if self.reader.lag() <= self.config.batch as i64 {
+                    self.emit().await?;
+                }
+            }
+            if Instant::now() >= due {
+                self.checkpoint().await?;
+            }
+            self.context.progress.advance(events as u64, self.reader.lag(), (self.context.clock)());
+        }
+    }
+
+    /// Computes on a thread for blocking work: a batch is milliseconds of pure CPU.
+    async fn process(&mut self, records: Vec<Record>) -> Result<(), JobError> {
+        let mut engine = self.engine.take().expect("only a failed run has no engine, and it has ended");
+        let runtime = tokio::runtime::Handle::current();
+        let work = tokio::task::spawn_blocking(move || {
+            let refused = runtime.block_on(engine.process(records));
+            (engine, refused)
+        });
+        let (engine, refused) = work.await.map_err(|e| JobError::failed("compute features", e))?;
+        self.engine = Some(engine);
+        let refused = refused?;
+        if !refused.is_empty() {
+            self.refuse(refused).await?;
+        }
+        Ok(())
+    }
+
+    async fn refuse(&self, refused: Vec<Refused>) -> Result<(), JobError> {
+        let now = (self.context.clock)();
+        let letters = refused.iter().map(|r| dead_letters::letter(NAME, &r.record, &r.reason, now)).collect();
+        Ok(self.producer.send_all(letters).await?)
+    }
+
+    fn engine(&mut self) -> &mut Engine {
+        self.engine.as_mut().expect("only a failed run has no engine, and it has ended")
+    }
+
+    /// Sends changed rows while the next batch is computed; at most one such send is under way.
+    async fn emit(&mut self) -> Result<(), JobError> {
+        self.sent().await?;
+        let rows = self.engine().take_rows();
+        if !rows.is_empty() {
+            let producer = self.producer.clone();
+            self.sending = Some(tokio::spawn(async move { producer.send_all(rows).await }));
+        }
+        Ok(())
+    }
+
+    async fn sent(&mut self) -> Result<(), JobError> {
+        match self.sending.take() {
+            Some(task) => Ok(task.await.map_err(|e| JobError::failed("send feature rows", e))??),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes rows durable in their topics, then state and offsets in the store.
+    async fn checkpoint(&mut self) -> Result<(), JobError> {
+        self.emit().await?;
+        self.sent().await?;
+        self.last_checkpoint = Instant::now();
+        if self.unsaved == 0 {
+            return Ok(());
+        }
+        self.unsaved = 0;
+        let mut read = Offsets::default();
+        for lane in &mut self.engine().lanes {
+            if lane.offsets != lane.saved {
+                lane.store.save(&mut lane.state, &lane.offsets, lane.generation).await?;
+                lane.saved = lane.offsets.clone();
+            }
+            read.merge(&lane.offsets);
+        }
+        Ok(self.reader.commit(&read).await?)
+    }
+}

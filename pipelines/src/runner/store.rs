@@ -1,0 +1,166 @@
+//! State on disk: a full picture now and then, and the changes since, each with the offsets that led there.
+//!
+//! Objects are `<number>.full` and `<number>.delta` in one sequence per set. Loading takes the newest full one and the deltas that
+//! follow it without a gap. A full one is written when the deltas outgrow it; only then are the older objects removed.
+
+use features::sets::FeatureSet;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::state::KeyedState;
+use crate::bus::Offsets;
+use crate::snapshots::{SnapshotError, SnapshotStore};
+
+#[derive(Serialize, Deserialize)]
+struct Frame {
+    sql: String,
+    columns: u32,
+    generation: u32,
+    offsets: Vec<(String, i32, i64)>,
+    keys: Vec<String>,
+    versions: Vec<i64>,
+    values: Vec<f64>,
+}
+
+/// What was loaded.
+pub(super) struct Loaded {
+    pub(super) state: KeyedState,
+    pub(super) offsets: Offsets,
+    pub(super) generation: u32,
+    /// Whether it was computed with the SQL that the set has now; if not, `state` is empty and `offsets` too.
+    pub(super) same_sql: bool,
+}
+
+/// The durable state of one feature set.
+pub(super) struct StateStore {
+    store: SnapshotStore,
+    sql: String,
+    next: u64,
+    full_rows: usize,
+    delta_rows: usize,
+}
+
+/// A fingerprint of the SQL, blind to layout.
+pub(super) fn sql_hash(set: &FeatureSet) -> String {
+    let text = set.sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl StateStore {
+    pub(super) fn new(all: &SnapshotStore, set: &FeatureSet) -> Self {
+        Self { store: all.below(&set.name), sql: sql_hash(set), next: 0, full_rows: 0, delta_rows: 0 }
+    }
+
+    /// Loads what was saved; none when nothing usable is there.
+    pub(super) async fn load(&mut self, set: &FeatureSet) -> Result<Option<Loaded>, SnapshotError> {
+        let mut objects: Vec<(u64, bool, String)> = Vec::new();
+        for name in self.store.list().await? {
+            let parsed = name.split_once('.').and_then(|(n, kind)| n.parse().ok().map(|n: u64| (n, kind == "full", name.clone())));
+            objects.extend(parsed);
+        }
+        objects.sort();
+        self.next = objects.last().map_or(0, |last| last.0 + 1);
+        let Some(newest) = objects.iter().rposition(|object| object.1) else { return Ok(None) };
+        let Some(full) = self.frame(&objects[newest].2).await? else { return Ok(None) };
+        let mut loaded = Loaded {
+            state: KeyedState::new(set),
+            offsets: Offsets::default(),
+            generation: full.generation,
+            same_sql: full.sql == self.sql,
+        };
+        if !loaded.same_sql || full.columns as usize != set.value_columns.len() {
+            loaded.same_sql = false;
+            return Ok(Some(loaded));
+        }
+        self.full_rows = full.keys.len();
+        apply(&mut loaded, &full, set.value_columns.len());
+        for pair in objects[newest..].windows(2) {
+            if pair[1].0 != pair[0].0 + 1 {
+                break;
+            }
+            let Some(delta) = self.frame(&pair[1].2).await? else { break };
+            self.delta_rows += delta.keys.len();
+            apply(&mut loaded, &delta, set.value_columns.len());
+        }
+        Ok(Some(loaded))
+    }
+
+    /// Reads an object; none when it is damaged, which the replay from earlier offsets then makes good.
+    async fn frame(&self, name: &str) -> Result<Option<Frame>, SnapshotError> {
+        let damaged = |reason: String| tracing::warn!(name, reason, "saved feature state is damaged; it is computed again from the topic");
+        let bytes = match self.store.get(name).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(None),
+            Err(SnapshotError::Damaged { reason, .. }) => {
+                damaged(reason);
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let frame = zstd::decode_all(bytes.as_ref())
+            .map_err(|e| e.to_string())
+            .and_then(|raw| postcard::from_bytes(&raw).map_err(|e| e.to_string()));
+        match frame {
+            Ok(frame) => Ok(Some(frame)),
+            Err(reason) => {
+                damaged(reason);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Saves what changed, with the offsets that led there.
+    pub(super) async fn save(&mut self, state: &mut KeyedState, offsets: &Offsets, generation: u32) -> Result<(), SnapshotError> {
+        let full = self.next == 0 || self.full_rows == 0 || self.delta_rows + state.unsaved() > self.full_rows.max(20_000);
+        let (keys, versions, values) = state.take_unsaved(full);
+        let rows = keys.len();
+        let frame = Frame {
+            sql: self.sql.clone(),
+            columns: u32::try_from(state.width()).unwrap_or(u32::MAX),
+            generation,
+            offsets: offsets.0.iter().map(|((topic, partition), next)| (topic.clone(), *partition, *next)).collect(),
+            keys,
+            versions,
+            values,
+        };
+        let name = format!("{:020}.{}", self.next, if full { "full" } else { "delta" });
+        let packed = pack(frame).await.map_err(|reason| SnapshotError::Place { place: name.clone(), reason })?;
+        self.store.put(&name, &packed).await?;
+        let written = self.next;
+        self.next += 1;
+        if full {
+            (self.full_rows, self.delta_rows) = (rows, 0);
+            self.forget_before(written).await?;
+        } else {
+            self.delta_rows += rows;
+        }
+        Ok(())
+    }
+
+    async fn forget_before(&self, number: u64) -> Result<(), SnapshotError> {
+        for name in self.store.list().await? {
+            if name.split_once('.').and_then(|(n, _)| n.parse::<u64>().ok()).is_some_and(|n| n < number) {
+                self.store.delete(&name).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn pack(frame: Frame) -> Result<Vec<u8>, String> {
+    let work = move || {
+        postcard::to_stdvec(&frame)
+            .map_err(|e| e.to_string())
+            .and_then(|raw| zstd::encode_all(raw.as_slice(), 1).map_err(|e| e.to_string()))
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string())?
+}
+
+fn apply(loaded: &mut Loaded, frame: &Frame, width: usize) {
+    for (row, key) in frame.keys.iter().enumerate() {
+        if let (Some(version), Some(values)) = (frame.versions.get(row), frame.values.get(row * width..(row + 1) * width)) {
+            loaded.state.restore(key, *version, values);
+        }
+    }
+    loaded.offsets = Offsets(frame.offsets.iter().map(|(topic, partition, next)| ((topic.clone(), *partition), *next)).collect());
+}

@@ -1,0 +1,139 @@
+//! The schemas.
+
+use std::sync::{Arc, OnceLock};
+
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use features::topic::Topic;
+
+fn must(name: &str, kind: DataType) -> Field {
+    Field::new(name, kind, false)
+}
+
+fn may(name: &str, kind: DataType) -> Field {
+    Field::new(name, kind, true)
+}
+
+fn time() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+fn list(of: DataType) -> DataType {
+    DataType::List(Arc::new(may("item", of)))
+}
+
+fn record(fields: Vec<Field>) -> DataType {
+    DataType::Struct(Fields::from(fields))
+}
+
+const TEXT: DataType = DataType::Utf8;
+
+fn position() -> DataType {
+    record(vec![must("lat", DataType::Float64), must("lon", DataType::Float64)])
+}
+
+/// The columns that every event begins with.
+fn event(rest: Vec<Field>) -> Vec<Field> {
+    let head = vec![must("event_id", TEXT), must("event_time", time()), must("kind", TEXT), may("request_id", TEXT)];
+    head.into_iter().chain(rest).collect()
+}
+
+fn interactions() -> Vec<Field> {
+    event(vec![
+        must("actor_id", TEXT),
+        must("target_id", TEXT),
+        may("moment_id", TEXT),
+        may("text", TEXT),
+        may("tags", list(TEXT)),
+        may("deck_id", TEXT),
+        may("position", DataType::Int64),
+    ])
+}
+
+fn presence() -> Vec<Field> {
+    event(vec![must("user_id", TEXT), may("position", position())])
+}
+
+fn messages() -> Vec<Field> {
+    event(vec![must("conversation_id", TEXT), must("sender_id", TEXT), must("receiver_id", TEXT), must("chars", DataType::Int64)])
+}
+
+fn moments() -> Vec<Field> {
+    let answer = record(vec![must("question", TEXT), must("answer", TEXT)]);
+    let media = record(vec![must("kind", TEXT), must("object", TEXT), may("seconds", DataType::Float32)]);
+    event(vec![
+        must("moment_id", TEXT),
+        must("author_id", TEXT),
+        must("published_at", time()),
+        may("title", TEXT),
+        may("text", TEXT),
+        may("answers", list(answer)),
+        may("tags", list(TEXT)),
+        may("media", list(media)),
+        must("text_chars", DataType::Int64),
+        must("answer_chars", DataType::Int64),
+        must("media_count", DataType::Int64),
+    ])
+}
+
+fn profiles() -> Vec<Field> {
+    let preferences = record(vec![
+        may("genders", list(TEXT)),
+        may("min_age", DataType::Int32),
+        may("max_age", DataType::Int32),
+        may("max_distance_km", DataType::Int64),
+    ]);
+    let profile = record(vec![
+        must("nickname", TEXT),
+        must("gender", TEXT),
+        must("birth_date", DataType::Date32),
+        may("height_cm", DataType::Int32),
+        may("education", TEXT),
+        may("occupation", TEXT),
+        may("city", TEXT),
+        may("position", position()),
+        may("languages", list(TEXT)),
+        may("tags", list(TEXT)),
+        may("bio", TEXT),
+        may("photos", DataType::Int32),
+        may("preferences", preferences),
+        may("hidden", DataType::Boolean),
+        may("banned", DataType::Boolean),
+        may("virtual", DataType::Boolean),
+        must("created_at", time()),
+        may("extend_data", TEXT),
+    ]);
+    event(vec![must("user_id", TEXT), may("profile", profile)])
+}
+
+fn dead_letters() -> Vec<Field> {
+    vec![
+        must("refused_at", time()),
+        must("job", TEXT),
+        must("reason", TEXT),
+        must("topic", TEXT),
+        must("partition", DataType::Int32),
+        must("offset", DataType::Int64),
+        may("key", TEXT),
+        must("raw", TEXT),
+    ]
+}
+
+/// The schema of a topic's table; none for topics without one.
+pub fn schema(topic: Topic) -> Option<SchemaRef> {
+    static SCHEMAS: OnceLock<[SchemaRef; 6]> = OnceLock::new();
+    let all = SCHEMAS.get_or_init(|| {
+        [profiles(), moments(), interactions(), presence(), messages(), dead_letters()].map(|fields| Arc::new(Schema::new(fields)))
+    });
+    super::TABLES.iter().position(|table| *table == topic).map(|at| Arc::clone(&all[at]))
+}
+
+/// The column that tells which day a row belongs to.
+pub fn time_column(topic: Topic) -> &'static str {
+    if topic == Topic::DeadLetters { "refused_at" } else { "event_time" }
+}
+
+/// Columns that hold ids: people look rows up by them.
+pub fn id_columns(topic: Topic) -> Vec<String> {
+    let fields = schema(topic).map_or_else(Vec::new, |schema| schema.fields().iter().map(|f| f.name().clone()).collect());
+    fields.into_iter().filter(|name| name.ends_with("_id") && name != "request_id").collect()
+}
