@@ -6,8 +6,8 @@ use serde_json::Value;
 use utoipa::PartialSchema;
 
 use crate::event::{
-    DeadLetter, EmbeddingRecord, InteractionEvent, InteractionKind, Media, MessageEvent, MessageKind, MomentEvent, MomentKind, PresenceEvent,
-    PresenceKind, ProfileEvent, ProfileKind, QuestionAnswer,
+    DeadLetter, EmbeddingRecord, InteractionEvent, InteractionKind, Media, MessageEvent, MessageKind, MomentEvent, MomentKind,
+    PresenceEvent, PresenceKind, ProfileEvent, ProfileKind, QuestionAnswer,
 };
 use crate::portrait::{Portrait, TagWeight};
 use crate::profile::{Position, Preferences, Profile};
@@ -116,8 +116,14 @@ fn type_name(field: &Value) -> String {
 
 fn feature_topics(out: &mut String) {
     line(out, "\n## `features.<name>`\n");
-    line(out, "Upserts: the higher `generation` wins, then the higher `version`. A column that ends in `_d<days>` is a forward-decayed sum");
-    line(out, "with that half-life and the landmark 2026-01-01T00:00:00Z; its value at time t is `sum * 2^(-(t - landmark) / half_life)`.\n");
+    line(
+        out,
+        "Upserts: the higher `generation` wins, then the higher `version`. A column that ends in `_d<days>` is a forward-decayed sum",
+    );
+    line(
+        out,
+        "with that half-life and the landmark 2026-01-01T00:00:00Z; its value at time t is `sum * 2^(-(t - landmark) / half_life)`.\n",
+    );
     line(out, "| feature set | reads | key columns | value columns |\n| --- | --- | --- | --- |");
     for set in feature_sets() {
         let code = |columns: &[String]| names(columns.iter().map(String::as_str));

@@ -39,21 +39,13 @@ macro_rules! id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-                if out.is_human_readable() {
-                    out.collect_str(self)
-                } else {
-                    out.serialize_u64(self.0)
-                }
+                if out.is_human_readable() { out.collect_str(self) } else { out.serialize_u64(self.0) }
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-                if input.is_human_readable() {
-                    input.deserialize_str(IdVisitor).map($name)
-                } else {
-                    u64::deserialize(input).map($name)
-                }
+                if input.is_human_readable() { input.deserialize_str(IdVisitor).map($name) } else { u64::deserialize(input).map($name) }
             }
         }
     };

@@ -102,6 +102,40 @@ pub fn richness(moments: f64, media: f64, text_chars: f64, answer_chars: f64) ->
     saturate(0.5 * moments + 0.3 * media + text_chars / 400.0 + answer_chars / 200.0, 4.0)
 }
 
+/// The counters behind [`Signals`], by `<set>.<column>`.
+pub const SIGNAL_COUNTERS: [&str; 10] = [
+    "activity_sessions.sessions_d7",
+    "activity_sessions.heartbeats_d7",
+    "activity_actions.actions_d7",
+    "activity_messages.sent_d7",
+    "popularity.likes_d14",
+    "popularity.impressions_d14",
+    "moment_richness.moments_d30",
+    "moment_richness.media_d30",
+    "moment_richness.text_chars_d30",
+    "moment_richness.answer_chars_d30",
+];
+
+/// Values of [`SIGNAL_COUNTERS`], in that order, still forward-decayed.
+pub type SignalCounters = [f64; 10];
+
+/// What scoring reads of `counters` at `now`.
+pub fn signals(counters: &SignalCounters, completeness: f32, now: DateTime<Utc>) -> Signals {
+    let faded = |days: f64, sum: f64| value_at(sum, now, days);
+    let [sessions, heartbeats, actions, sent, likes, impressions, moments, media, text, answers] = *counters;
+    let (likes, impressions) = (faded(14.0, likes), faded(14.0, impressions));
+    #[expect(clippy::cast_possible_truncation, reason = "scores need no more than 24 bits")]
+    let f = |value: f64| value as f32;
+    Signals {
+        activity: f(activity(faded(7.0, sessions), faded(7.0, heartbeats), faded(7.0, actions), faded(7.0, sent))),
+        likes: f(likes),
+        impressions: f(impressions),
+        like_rate: f(like_rate(likes, impressions)),
+        richness: f(richness(faded(30.0, moments), faded(30.0, media), faded(30.0, text), faded(30.0, answers))),
+        completeness,
+    }
+}
+
 impl Portrait {
     /// A counter of `<set>.<column>` at `now`: faded if its name announces a half-life, 0 if unknown.
     pub fn counter(&self, name: &str, now: DateTime<Utc>) -> f64 {
@@ -109,20 +143,14 @@ impl Portrait {
         column_half_life(name).map_or(raw, |days| value_at(raw, now, days))
     }
 
+    /// The counters that [`signals`] needs, still forward-decayed.
+    pub fn signal_counters(&self) -> SignalCounters {
+        SIGNAL_COUNTERS.map(|name| self.counters.get(name).copied().unwrap_or(0.0))
+    }
+
     /// What scoring reads, at `now`.
     pub fn signals(&self, now: DateTime<Utc>) -> Signals {
-        let c = |name: &str| self.counter(name, now);
-        let (likes, impressions) = (c("popularity.likes_d14"), c("popularity.impressions_d14"));
-        #[expect(clippy::cast_possible_truncation, reason = "scores need no more than 24 bits")]
-        let f = |value: f64| value as f32;
-        Signals {
-            activity: f(activity(c("activity_sessions.sessions_d7"), c("activity_sessions.heartbeats_d7"), c("activity_actions.actions_d7"), c("activity_messages.sent_d7"))),
-            likes: f(likes),
-            impressions: f(impressions),
-            like_rate: f(like_rate(likes, impressions)),
-            richness: f(richness(c("moment_richness.moments_d30"), c("moment_richness.media_d30"), c("moment_richness.text_chars_d30"), c("moment_richness.answer_chars_d30"))),
-            completeness: self.profile.completeness(),
-        }
+        signals(&self.signal_counters(), self.profile.completeness(), now)
     }
 
     /// Whether this portrait replaces `other`.

@@ -115,7 +115,12 @@ mod tests {
     #[test]
     fn debezium_is_unwrapped() {
         let set = &feature_sets()[0];
-        let row = FeatureRow { key: set.key_columns.iter().map(|_| "7".to_owned()).collect(), version: 3, generation: 0, values: set.value_columns.iter().map(|c| (c.clone(), 1.5)).collect() };
+        let row = FeatureRow {
+            key: set.key_columns.iter().map(|_| "7".to_owned()).collect(),
+            version: 3,
+            generation: 0,
+            values: set.value_columns.iter().map(|c| (c.clone(), 1.5)).collect(),
+        };
         let plain = row.encode(set);
         let text = String::from_utf8(plain.clone()).unwrap();
         let envelope = format!("{{\"before\":null,\"after\":{text},\"op\":\"u\"}}");

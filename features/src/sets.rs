@@ -37,14 +37,25 @@ impl FeatureSet {
         let code: String = sql.lines().map(|line| line.split("--").next().unwrap_or("")).collect::<Vec<_>>().join("\n");
         let source = Topic::ALL
             .into_iter()
-            .find(|topic| code.split_whitespace().collect::<Vec<_>>().windows(2).any(|w| w[0].eq_ignore_ascii_case("FROM") && w[1].trim_end_matches(')') == topic.name()))
+            .find(|topic| {
+                code.split_whitespace()
+                    .collect::<Vec<_>>()
+                    .windows(2)
+                    .any(|w| w[0].eq_ignore_ascii_case("FROM") && w[1].trim_end_matches(')') == topic.name())
+            })
             .ok_or_else(|| format!("{name}.sql: no `FROM <topic>` with a known topic"))?;
         let columns = output_columns(&code).ok_or_else(|| format!("{name}.sql: no SELECT list before FROM"))?;
         let at = columns.iter().position(|c| c == "version").ok_or_else(|| format!("{name}.sql: no `COUNT(*) AS version`"))?;
         if at == 0 {
             return Err(format!("{name}.sql: no key column before `version`"));
         }
-        Ok(Self { name: name.to_owned(), sql: code.trim().to_owned(), source, key_columns: columns[..at].to_vec(), value_columns: columns[at + 1..].to_vec() })
+        Ok(Self {
+            name: name.to_owned(),
+            sql: code.trim().to_owned(),
+            source,
+            key_columns: columns[..at].to_vec(),
+            value_columns: columns[at + 1..].to_vec(),
+        })
     }
 }
 
@@ -60,7 +71,9 @@ fn output_columns(code: &str) -> Option<Vec<String>> {
             ')' => depth -= 1,
             _ => {}
         }
-        let word_end = depth == 0 && c.is_whitespace() && rest[i..].trim_start().get(..5).is_some_and(|w| w.eq_ignore_ascii_case("FROM ") || w.eq_ignore_ascii_case("FROM\n"));
+        let word_end = depth == 0
+            && c.is_whitespace()
+            && rest[i..].trim_start().get(..5).is_some_and(|w| w.eq_ignore_ascii_case("FROM ") || w.eq_ignore_ascii_case("FROM\n"));
         if word_end || (depth == 0 && c == ',') {
             items.push(std::mem::take(&mut item));
             if word_end {
@@ -77,12 +90,23 @@ macro_rules! sql_files {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../sql/", $name, ".sql")))),+] };
 }
 
-const FILES: [(&str, &str); 8] = sql_files!["activity_actions", "activity_messages", "activity_sessions", "given", "moment_richness", "moment_tags", "popularity", "tag_affinity"];
+const FILES: [(&str, &str); 8] = sql_files![
+    "activity_actions",
+    "activity_messages",
+    "activity_sessions",
+    "given",
+    "moment_richness",
+    "moment_tags",
+    "popularity",
+    "tag_affinity"
+];
 
 /// Every feature set, by name.
 pub fn feature_sets() -> &'static [FeatureSet] {
     static SETS: OnceLock<Vec<FeatureSet>> = OnceLock::new();
-    SETS.get_or_init(|| FILES.iter().map(|(name, sql)| FeatureSet::parse(name, sql).expect("a test holds every file to the rules")).collect())
+    SETS.get_or_init(|| {
+        FILES.iter().map(|(name, sql)| FeatureSet::parse(name, sql).expect("a test holds every file to the rules")).collect()
+    })
 }
 
 /// The feature set of that name.
@@ -109,7 +133,10 @@ mod tests {
                 if let Some(days) = crate::decay::column_half_life(column) {
                     assert!(days >= 4.0, "{name}.{column}: forward decay overflows with half-lives under four days");
                     assert!(sql.contains("1767225600.0"), "{name}: the landmark of features::decay");
-                    assert!(sql.contains(&format!("{days:.1} * 86400.0")), "{name}.{column}: the half-life in the file must be the one in the name");
+                    assert!(
+                        sql.contains(&format!("{days:.1} * 86400.0")),
+                        "{name}.{column}: the half-life in the file must be the one in the name"
+                    );
                 }
             }
         }
@@ -119,7 +146,20 @@ mod tests {
     fn what_arroyo_gets_wrong_is_refused() {
         for (name, sql) in FILES {
             let words = sql.to_ascii_uppercase();
-            for bad in ["MIN(", "MAX(", "EXP2(", "POW(", "MOD(", "ORDER BY", "LIMIT", "UNION", "SUM(DISTINCT", "ARRAY_AGG", "TUMBLE", " IN (SELECT"] {
+            for bad in [
+                "MIN(",
+                "MAX(",
+                "EXP2(",
+                "POW(",
+                "MOD(",
+                "ORDER BY",
+                "LIMIT",
+                "UNION",
+                "SUM(DISTINCT",
+                "ARRAY_AGG",
+                "TUMBLE",
+                " IN (SELECT",
+            ] {
                 assert!(!words.contains(bad), "{name}.sql uses {bad}, which Arroyo refuses or computes wrongly");
             }
         }

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::event::{Event, InteractionEvent, InteractionKind, MessageEvent, MomentEvent, MomentKind, PresenceEvent, PresenceKind, ProfileEvent, ProfileKind};
+use crate::event::{
+    Event, InteractionEvent, InteractionKind, MessageEvent, MomentEvent, MomentKind, PresenceEvent, PresenceKind, ProfileEvent, ProfileKind,
+};
 use crate::ids::check_event_id;
 use crate::profile::{Position, Profile};
 
@@ -64,7 +66,11 @@ pub fn validate(event: &Event, now: DateTime<Utc>) -> Result<(), Vec<FieldError>
     }
     let time = event.event_time();
     check.that(time <= now + MAX_CLOCK_SKEW, "event_time", format!("{time} lies more than 24 h in the future; check the sender's clock"));
-    check.that(time.timestamp() >= 946_684_800, "event_time", format!("{time} lies before the year 2000; check the unit of the sender's clock"));
+    check.that(
+        time.timestamp() >= 946_684_800,
+        "event_time",
+        format!("{time} lies before the year 2000; check the unit of the sender's clock"),
+    );
     match event {
         Event::Profile(e) => profile_event(&mut check, e, now),
         Event::Moment(e) => moment(&mut check, e),
@@ -111,7 +117,11 @@ pub fn validate_profile(p: &Profile, now: DateTime<Utc>, prefix: &str) -> Result
     check.that(want.genders.len() <= 3, &field("preferences.genders"), "has repeats; name each gender once");
     check.that(want.min_age >= 18, &field("preferences.min_age"), "must be at least 18");
     check.that(want.min_age <= want.max_age, &field("preferences.max_age"), "is below min_age");
-    check.that(want.max_distance_km.is_none_or(|km| (1..=20_100).contains(&km)), &field("preferences.max_distance_km"), "must be 1 to 20100");
+    check.that(
+        want.max_distance_km.is_none_or(|km| (1..=20_100).contains(&km)),
+        &field("preferences.max_distance_km"),
+        "must be 1 to 20100",
+    );
     let extend = p.extend_data.to_string().len();
     check.that(extend <= 16_384, &field("extend_data"), format!("takes {extend} bytes as JSON; at most 16384 are allowed"));
     if check.0.is_empty() { Ok(()) } else { Err(check.0) }
@@ -142,10 +152,18 @@ fn interaction(check: &mut Check, e: &InteractionEvent) {
     check.chars("text", e.text.as_deref().unwrap_or(""), 0, 2000);
     let needs_moment = matches!(e.kind, InteractionKind::Comment | InteractionKind::Reply);
     check.that(!needs_moment || e.moment_id.is_some(), "moment_id", format!("is missing; {} is always about a Moment", e.kind.name()));
-    check.that(!needs_moment || e.text.as_deref().is_some_and(|t| !t.trim().is_empty()), "text", format!("is missing; {} carries what was written", e.kind.name()));
+    check.that(
+        !needs_moment || e.text.as_deref().is_some_and(|t| !t.trim().is_empty()),
+        "text",
+        format!("is missing; {} carries what was written", e.kind.name()),
+    );
     check.list("tags", &e.tags, 60, 30);
     check.chars("deck_id", e.deck_id.as_deref().unwrap_or(""), 0, 64);
-    check.that(e.kind != InteractionKind::Impression || e.deck_id.is_some(), "deck_id", "is missing; an impression names the deck that showed it");
+    check.that(
+        e.kind != InteractionKind::Impression || e.deck_id.is_some(),
+        "deck_id",
+        "is missing; an impression names the deck that showed it",
+    );
 }
 
 fn presence(check: &mut Check, e: &PresenceEvent) {

@@ -29,8 +29,17 @@ fn word() -> impl Strategy<Value = String> {
 }
 
 fn profile() -> impl Strategy<Value = Profile> {
-    let body = (word(), prop::sample::select(&Gender::ALL[..]), prop::option::of(100u16..250), prop::option::of(word()), prop::collection::vec(word(), 0..5));
-    let place = prop::option::of((-90f64..90.0, -180f64..180.0).prop_map(|(lat, lon)| Position { lat, lon }));
+    let body = (
+        word(),
+        prop::sample::select(&Gender::ALL[..]),
+        prop::option::of(100u16..250),
+        prop::option::of(word()),
+        prop::collection::vec(word(), 0..5),
+    );
+    let place = prop::option::of(
+        (-90_000_000i32..=90_000_000, -180_000_000i32..=180_000_000)
+            .prop_map(|(lat, lon)| Position { lat: f64::from(lat) / 1e6, lon: f64::from(lon) / 1e6 }),
+    );
     (body, place, time(), any::<bool>()).prop_map(|((nickname, gender, height_cm, bio, tags), position, created_at, hidden)| Profile {
         nickname,
         gender,
@@ -75,15 +84,30 @@ fn interaction() -> impl Strategy<Value = Event> {
 }
 
 fn moment() -> impl Strategy<Value = Event> {
-    (event_id(), time(), prop::sample::select(MomentKind::ALL), id(), word(), word()).prop_map(|(event_id, event_time, kind, author_id, title, text)| {
-        let answers = vec![QuestionAnswer { question: text.clone(), answer: title.clone() }];
-        let media = vec![Media { kind: MediaKind::Video, object: "m/1".into(), seconds: Some(3.5) }];
-        let event = MomentEvent {
-            event_id, event_time, kind, request_id: Some("r".into()), moment_id: MomentId(9), author_id, published_at: event_time, title, text, answers,
-            tags: vec![], media, text_chars: 0, answer_chars: 0, media_count: 0,
-        };
-        Event::Moment(event.with_counts())
-    })
+    (event_id(), time(), prop::sample::select(MomentKind::ALL), id(), word(), word()).prop_map(
+        |(event_id, event_time, kind, author_id, title, text)| {
+            let answers = vec![QuestionAnswer { question: text.clone(), answer: title.clone() }];
+            let media = vec![Media { kind: MediaKind::Video, object: "m/1".into(), seconds: Some(3.5) }];
+            let event = MomentEvent {
+                event_id,
+                event_time,
+                kind,
+                request_id: Some("r".into()),
+                moment_id: MomentId(9),
+                author_id,
+                published_at: event_time,
+                title,
+                text,
+                answers,
+                tags: vec![],
+                media,
+                text_chars: 0,
+                answer_chars: 0,
+                media_count: 0,
+            };
+            Event::Moment(event.with_counts())
+        },
+    )
 }
 
 fn others() -> impl Strategy<Value = Event> {
@@ -91,9 +115,19 @@ fn others() -> impl Strategy<Value = Event> {
         let position = Some(Position { lat: 31.25, lon: 121.5 });
         Event::Presence(PresenceEvent { event_id, event_time, kind, request_id: None, user_id, position })
     });
-    let message = (event_id(), time(), prop::sample::select(MessageKind::ALL), word()).prop_map(|(event_id, event_time, kind, conversation_id)| {
-        Event::Message(MessageEvent { event_id, event_time, kind, request_id: None, conversation_id, sender_id: UserId(1), receiver_id: UserId(2), chars: 5 })
-    });
+    let message =
+        (event_id(), time(), prop::sample::select(MessageKind::ALL), word()).prop_map(|(event_id, event_time, kind, conversation_id)| {
+            Event::Message(MessageEvent {
+                event_id,
+                event_time,
+                kind,
+                request_id: None,
+                conversation_id,
+                sender_id: UserId(1),
+                receiver_id: UserId(2),
+                chars: 5,
+            })
+        });
     let about = (event_id(), time(), id(), prop::option::of(profile())).prop_map(|(event_id, event_time, user_id, profile)| {
         let kind = if profile.is_some() { ProfileKind::Updated } else { ProfileKind::Erased };
         Event::Profile(ProfileEvent { event_id, event_time, kind, request_id: None, user_id, profile })
@@ -150,7 +184,10 @@ fn bad_fields_are_named() {
         Err(error) => error.to_string(),
     };
     let head = r#""event_id":"0193a000-0000-7000-8000-000000000001","event_time":"2026-06-01T00:00:00Z""#;
-    assert_eq!(bad(&format!(r#"{{{head},"kind":"location","user_id":"1","position":{{"lat":91.0,"lon":-181.0}}}}"#)), "position.lat,position.lon");
+    assert_eq!(
+        bad(&format!(r#"{{{head},"kind":"location","user_id":"1","position":{{"lat":91.0,"lon":-181.0}}}}"#)),
+        "position.lat,position.lon"
+    );
     assert_eq!(bad(&format!(r#"{{{head},"kind":"like","actor_id":"1","target_id":"1"}}"#)), "target_id");
     assert_eq!(bad(&format!(r#"{{{head},"kind":"impression","actor_id":"1","target_id":"2"}}"#)), "deck_id");
     assert!(bad(&format!(r#"{{{head},"kind":"like","actor_id":1,"target_id":"2"}}"#)).contains("as a decimal string"));
@@ -167,5 +204,12 @@ fn times_far_ahead_are_refused() {
 
 fn presence_at(event_time: DateTime<Utc>) -> Event {
     let event_id = derived_event_id(&["p"]);
-    Event::Presence(PresenceEvent { event_id, event_time, kind: PresenceKind::AppOpen, request_id: None, user_id: UserId(1), position: None })
+    Event::Presence(PresenceEvent {
+        event_id,
+        event_time,
+        kind: PresenceKind::AppOpen,
+        request_id: None,
+        user_id: UserId(1),
+        position: None,
+    })
 }

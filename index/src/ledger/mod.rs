@@ -1,0 +1,127 @@
+//! The ledger: who was shown to whom and when, who blocked, liked, follows or passed whom.
+//!
+//! - [`Ledger::apply`] is idempotent and takes events in any order: of two contradicting ones the later `event_time` wins,
+//!   and of two at the same time the one that protects (block over unblock).
+//! - A block is in force the moment `apply` returns.
+//! - Blocks and friendships are symmetric in effect: either side's word counts.
+
+mod state;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{PoisonError, RwLock};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use features::event::InteractionEvent;
+use features::ids::UserId;
+
+use self::state::State;
+use crate::IndexError;
+use crate::snapshot::{self, OffsetMap};
+
+const FORMAT: u32 = 1;
+
+/// Relations and exposures of everybody, in memory.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    state: RwLock<State>,
+}
+
+impl Ledger {
+    /// Takes an interaction into account.
+    pub fn apply(&self, event: &InteractionEvent) {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).apply(event);
+    }
+
+    /// Takes many interactions into account under one lock.
+    pub fn apply_all<'a>(&self, events: impl IntoIterator<Item = &'a InteractionEvent>) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        events.into_iter().for_each(|event| state.apply(event));
+    }
+
+    /// Drops everything about a user.
+    pub fn forget(&self, user: UserId) {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).forget(user.0);
+    }
+
+    fn with<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether one of the two blocked the other.
+    pub fn blocked(&self, a: UserId, b: UserId) -> bool {
+        self.with(|s| s.blocks(a.0, b.0) || s.blocks(b.0, a.0))
+    }
+
+    /// Whether `a` likes or follows `b`.
+    pub fn likes(&self, a: UserId, b: UserId) -> bool {
+        self.with(|s| s.likes(a.0, b.0))
+    }
+
+    /// Whether `a` passed `b`, and has not liked them since.
+    pub fn passed(&self, a: UserId, b: UserId) -> bool {
+        self.with(|s| s.passed(a.0, b.0))
+    }
+
+    /// Whether both like or follow each other.
+    pub fn friends(&self, a: UserId, b: UserId) -> bool {
+        self.with(|s| s.likes(a.0, b.0) && s.likes(b.0, a.0))
+    }
+
+    /// Everybody who and whom `user` likes: friends, in id order.
+    pub fn friends_of(&self, user: UserId) -> Vec<UserId> {
+        self.with(|s| s.liked_by(user.0).filter(|other| s.likes(*other, user.0)).map(UserId).collect())
+    }
+
+    /// Everybody whom `user` likes or follows, in id order.
+    pub fn liked_by(&self, user: UserId) -> Vec<UserId> {
+        self.with(|s| s.liked_by(user.0).map(UserId).collect())
+    }
+
+    /// Whether `candidate` was shown to `viewer` within `window` before `now`.
+    pub fn shown_within(&self, viewer: UserId, candidate: UserId, now: DateTime<Utc>, window: TimeDelta) -> bool {
+        self.with(|s| s.shown_at(viewer.0, candidate.0).is_some_and(|at| at > (now - window).timestamp()))
+    }
+
+    /// Everybody shown to `viewer` within `window` before `now`.
+    pub fn shown_set(&self, viewer: UserId, now: DateTime<Utc>, window: TimeDelta) -> HashSet<UserId> {
+        let after = (now - window).timestamp();
+        self.with(|s| s.shown_to(viewer.0).filter(|(_, at)| *at > after).map(|(user, _)| UserId(user)).collect())
+    }
+
+    /// Drops exposures older than `window`: they no longer matter.
+    pub fn prune(&self, now: DateTime<Utc>, window: TimeDelta) {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).prune((now - window).timestamp());
+    }
+
+    /// Number of exposures held.
+    pub fn exposures(&self) -> usize {
+        self.with(State::exposures)
+    }
+
+    /// Writes a snapshot with the offsets that led to it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path, offsets: &OffsetMap) -> Result<(), IndexError> {
+        self.with(|s| snapshot::write(path, FORMAT, s, offsets))
+    }
+
+    /// Reads a snapshot; an empty ledger without offsets when there is none.
+    ///
+    /// # Errors
+    /// When the file is damaged or of another version.
+    pub fn load(path: &Path) -> Result<(Self, OffsetMap), IndexError> {
+        let (state, offsets) = snapshot::read::<State>(path, FORMAT)?.unwrap_or_default();
+        Ok((Self { state: RwLock::new(state) }, offsets))
+    }
+
+    /// Replaces the contents by those of another ledger, such as a loaded one.
+    pub fn replace(&self, other: Self) {
+        let loaded = other.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = loaded;
+    }
+}
+
+#[cfg(test)]
+mod tests;
