@@ -46,8 +46,13 @@ impl TransactionalProducer {
     pub async fn write(&self, records: Vec<OutRecord>, read: &Offsets, reader: &Reader) -> Result<Offsets, BusError> {
         let client = self.client.clone();
         self.call("beginning", move |_| client.begin_transaction()).await?;
-        let written = self.fill(&records, read, reader).await;
+        let mut written = self.fill(&records, read, reader).await;
         if written.is_err() {
+            if let Some((code, reason)) = self.client.client().fatal_error() {
+                // Deliveries only say that they were purged; this says why, mostly that a newer producer of this id is at work.
+                tracing::warn!(id = %self.id, reason, "the transactional producer is of no further use");
+                written = Err(failed(&self.config, &self.id, "writing", KafkaError::Global(code)));
+            }
             let client = self.client.clone();
             if let Err(error) = self.call("aborting", move |_| client.abort_transaction(TIMEOUT)).await {
                 tracing::warn!(%error, "the next start of this transactional id aborts it");

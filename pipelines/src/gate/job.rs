@@ -17,7 +17,7 @@ use crate::snapshots::SnapshotStore;
 use crate::supervisor::{JobContext, JobError};
 
 /// The name of the job and of its group.
-pub(crate) const NAME: &str = "gate";
+pub const NAME: &str = "gate";
 
 const SNAPSHOT: &str = "ids";
 

@@ -11,4 +11,4 @@ mod dedup;
 mod job;
 mod sort;
 
-pub use job::{Gate, GateConfig};
+pub use job::{Gate, GateConfig, NAME};

@@ -19,7 +19,7 @@ use crate::supervisor::{JobContext, JobError};
 use crate::tables::{TABLES, table_of};
 
 /// The name of the job and of its group.
-pub(crate) const NAME: &str = "lake";
+pub const NAME: &str = "lake";
 
 /// The `[lake]` section of the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -125,7 +125,6 @@ impl Run {
                 () = shutdown.cancelled() => return Ok(()),
                 batch = timeout_at(wait, self.reader.batch(50_000, Duration::from_millis(100))) => batch.ok().transpose()?,
             };
-            let events = batch.as_ref().map_or(0, Vec::len);
             if let Some(records) = batch {
                 self.gather(records);
             }
@@ -133,7 +132,7 @@ impl Run {
             if full || self.due.is_some_and(|due| Instant::now() >= due) {
                 self.flush().await?;
             }
-            self.context.progress.advance(events as u64, self.reader.lag(), (self.context.clock)());
+            self.context.progress.advance(0, self.reader.lag(), (self.context.clock)());
         }
     }
 
@@ -150,7 +149,8 @@ impl Run {
 
     /// Writes everything gathered; positions move when all of it is durable.
     async fn flush(&mut self) -> Result<(), JobError> {
-        (self.events, self.bytes, self.due) = (0, 0, None);
+        let events = std::mem::take(&mut self.events);
+        (self.bytes, self.due) = (0, None);
         let gathered = std::mem::take(&mut self.gathered);
         if gathered.is_empty() {
             return Ok(());
@@ -171,6 +171,7 @@ impl Run {
         self.files.set_positions(&positions).await.map_err(lake)?;
         self.reader.commit(&positions).await?;
         self.positions = positions;
+        self.context.progress.advance(events as u64, self.reader.lag(), now);
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ mod query;
 mod write;
 
 pub use files::{FileName, LakeError};
-pub use job::{LakeConfig, LakeWriter};
+pub use job::{LakeConfig, LakeWriter, NAME};
 pub use query::{batch_features, session};
 
 #[cfg(test)]

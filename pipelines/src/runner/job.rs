@@ -17,7 +17,7 @@ use crate::snapshots::SnapshotStore;
 use crate::supervisor::{JobContext, JobError};
 
 /// The name of the job and of its group.
-pub(crate) const NAME: &str = "features";
+pub const NAME: &str = "features";
 
 /// The `[features]` section of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ mod plan;
 mod state;
 mod store;
 
-pub use job::{FeatureRunner, RunnerConfig};
+pub use job::{FeatureRunner, NAME, RunnerConfig};
 pub use plan::FeaturePlan;
 pub use state::KeyedState;
 
