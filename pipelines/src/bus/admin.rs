@@ -1,13 +1,13 @@
 //! Making topics, asking where they begin and end, and whether anybody answers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use features::sets::feature_sets;
 use features::topic::{Cleanup, Topic};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::{Bus, BusConfig, BusError, Offsets, blocking};
@@ -52,11 +52,13 @@ impl Bus {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((topic, code)) => {
-                    return Err(self.config().error(&format!("make topic `{topic}`"), rdkafka::error::KafkaError::AdminOp(code)));
+                    return Err(self.config().error(&format!("make topic `{topic}`"), KafkaError::AdminOp(code)));
                 }
             }
         }
-        Ok(())
+        // Made is not yet ready: leaders are chosen a moment later.
+        let names: Vec<String> = topics.iter().map(|(name, _)| name.clone()).collect();
+        self.bounds(&names).await.map(drop)
     }
 
     /// Whether a broker answers within `timeout`.
@@ -68,7 +70,7 @@ impl Bus {
         blocking(move || {
             let metadata = probe.fetch_metadata(Some(Topic::Inbox.name()), timeout).map_err(|e| config.error("reach the event log", e))?;
             if metadata.brokers().is_empty() {
-                return Err(config.error("find a broker", rdkafka::error::KafkaError::MetadataFetch(RDKafkaErrorCode::AllBrokersDown)));
+                return Err(config.error("find a broker", KafkaError::MetadataFetch(RDKafkaErrorCode::AllBrokersDown)));
             }
             Ok(())
         })
@@ -98,7 +100,8 @@ impl Bus {
             for topic in &topics {
                 for partition in partitions(&probe, &config, topic)? {
                     let what = format!("ask for the ends of `{topic}` partition {partition}");
-                    let (first, end) = probe.fetch_watermarks(topic, partition, TIMEOUT).map_err(|e| config.error(&what, e))?;
+                    let ends = patiently(|| probe.fetch_watermarks(topic, partition, TIMEOUT).map_err(|e| config.error(&what, e)));
+                    let (first, end) = ends?;
                     low.set(topic, partition, first);
                     high.set(topic, partition, end);
                 }
@@ -132,9 +135,27 @@ impl Bus {
     }
 }
 
+/// Asks again for a few seconds while the broker is still choosing leaders, as it does after topics were made or a broker went.
+fn patiently<T>(ask: impl Fn() -> Result<T, BusError>) -> Result<T, BusError> {
+    let until = Instant::now() + TIMEOUT;
+    loop {
+        match ask() {
+            Err(error) if error.is_settling() && Instant::now() < until => std::thread::sleep(Duration::from_millis(100)),
+            answer => return answer,
+        }
+    }
+}
+
 fn partitions(probe: &BaseConsumer, config: &BusConfig, topic: &str) -> Result<Vec<i32>, BusError> {
     let what = format!("ask for the partitions of `{topic}`");
-    let metadata = probe.fetch_metadata(Some(topic), TIMEOUT).map_err(|e| config.error(&what, e))?;
+    let metadata = patiently(|| {
+        let metadata = probe.fetch_metadata(Some(topic), TIMEOUT).map_err(|e| config.error(&what, e))?;
+        let leaderless = metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions).any(|p| p.leader() < 0);
+        if leaderless {
+            return Err(config.error(&what, KafkaError::MetadataFetch(RDKafkaErrorCode::LeaderNotAvailable)));
+        }
+        Ok(metadata)
+    })?;
     let found = metadata.topics().iter().find(|t| t.name() == topic && t.error().is_none() && !t.partitions().is_empty());
     let missing = || BusError::MissingTopic { topic: topic.to_owned(), brokers: config.brokers.clone() };
     let mut ids: Vec<i32> = found.ok_or_else(missing)?.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect();

@@ -187,3 +187,12 @@ pub enum BusError {
     #[error("the connection to the event log was closed while something waited for it")]
     Closed,
 }
+
+impl BusError {
+    /// Whether the broker is only busy choosing leaders.
+    pub(crate) fn is_settling(&self) -> bool {
+        use RDKafkaErrorCode as Code;
+        let Self::Kafka { source, .. } = self else { return false };
+        matches!(source.rdkafka_error_code(), Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownTopicOrPartition))
+    }
+}
