@@ -1,0 +1,153 @@
+//! The deck and everything that explains it.
+
+use chrono::{DateTime, Utc};
+use features::ids::UserId;
+use index::geo::Bucket;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::measure::StageTiming;
+use crate::names::{FilterName, SourceName, TermName};
+
+/// The ranked slate of one viewer: computed once, served by pages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Deck {
+    /// Its id, chosen by the caller.
+    pub deck_id: String,
+    /// Whose deck.
+    pub viewer: UserId,
+    /// When.
+    pub made_at: DateTime<Utc>,
+    /// The seed of every draw in it.
+    pub seed: u64,
+    /// Hash of the configuration that held.
+    pub config_version: String,
+    /// The city of the viewer's profile, whose weights and hot pool apply; none without a city.
+    pub region: Option<String>,
+    /// The people, in order.
+    pub items: Vec<DeckItem>,
+    /// Candidates that a filter refused.
+    pub removed: Vec<Removed>,
+    /// What did not work and was done without, such as `source taste_content: no answer within 80 ms`. Empty when all is well.
+    pub degraded: Vec<String>,
+    /// What each stage cost.
+    pub timings: Vec<StageTiming>,
+}
+
+/// One shown person and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DeckItem {
+    /// Who.
+    pub user_id: UserId,
+    /// `match · popularity^popularity_exponent · (1 + impressions/exposure_scale)^−exposure_exponent`: how good, before chance.
+    pub score: f32,
+    /// How far, as a bucket over snapped cells.
+    #[schema(value_type = String, example = "5-10 km")]
+    pub distance: Bucket,
+    /// Where the candidate came from.
+    pub sources: Vec<SourceName>,
+    /// The two sides and their harmonic mean.
+    pub sides: Sides,
+    /// The terms of both sides; the contributions of a side sum to its score. Terms that are not known are left out.
+    pub terms: Vec<Term>,
+    /// How the place in the deck was drawn.
+    pub draw: Draw,
+    /// Whether the person joined lately.
+    pub newcomer: bool,
+    /// Which portrait was read.
+    pub portrait_version: PortraitVersion,
+    /// The strongest reasons in words, strongest first.
+    pub reasons: Vec<Reason>,
+}
+
+/// What each is worth to the other, 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Sides {
+    /// What the candidate is worth to the viewer.
+    pub viewer: f32,
+    /// What the viewer is worth to the candidate.
+    pub candidate: f32,
+    /// `2ab / (a + b)` of the two: high only when both are.
+    #[serde(rename = "match")]
+    pub mutual: f32,
+}
+
+/// Which of the two judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The viewer judges the candidate.
+    Viewer,
+    /// The candidate judges the viewer.
+    Candidate,
+}
+
+/// One term of one side's score.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Term {
+    /// Which.
+    pub name: TermName,
+    /// Who judges.
+    pub side: Side,
+    /// The value, 0 to 1.
+    pub value: f32,
+    /// Its weight as configured.
+    pub weight: f32,
+    /// `value · weight / Σ weights of this side's known terms`.
+    pub contribution: f32,
+}
+
+/// How a place was drawn:
+/// `key = sharpness·ln(match) + popularity_exponent·ln(popularity) + exposure_exponent·ln(exposure) + temperature·noise`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Draw {
+    /// Smoothed like rate over that of a stranger, within the configured bounds.
+    pub popularity: f32,
+    /// `1 / (1 + impressions/exposure_scale)`: 1 for somebody nobody has seen.
+    pub exposure: f32,
+    /// As configured.
+    pub sharpness: f32,
+    /// As configured.
+    pub popularity_exponent: f32,
+    /// As configured.
+    pub exposure_exponent: f32,
+    /// As configured.
+    pub temperature: f32,
+    /// Gumbel noise of (seed, candidate).
+    pub noise: f32,
+    /// The key; higher comes first, but for diversity, caps and newcomers.
+    pub key: f32,
+}
+
+/// Which portrait was read: the generation comes before the version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub struct PortraitVersion {
+    /// Raised by backfills and erasures.
+    pub generation: u32,
+    /// Grows with every assembly.
+    pub version: u64,
+}
+
+/// A reason in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Reason {
+    /// Stable code, such as `shared_tags`.
+    pub code: String,
+    /// In Chinese.
+    pub zh: String,
+    /// In English.
+    pub en: String,
+}
+
+/// A candidate that a filter refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Removed {
+    /// Who.
+    pub user_id: UserId,
+    /// Which filter; the first that refuses is named.
+    pub filter: FilterName,
+    /// Why, in English.
+    pub reason: String,
+    /// Why, in Chinese.
+    pub reason_zh: String,
+}

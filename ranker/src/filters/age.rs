@@ -1,0 +1,25 @@
+//! Each must be of an age that the other looks for.
+
+use super::{Filter, Refusal, Scene};
+use crate::face::{Face, Pair};
+use crate::names::FilterName;
+
+pub(super) struct Age;
+
+impl Filter for Age {
+    fn name(&self) -> FilterName {
+        FilterName::Age
+    }
+
+    fn refuse(&self, _scene: &Scene<'_>, pair: &Pair<'_>) -> Option<Refusal> {
+        let wants = |who: &Face<'_>, whom: &Face<'_>| {
+            let preferences = &who.profile().preferences;
+            (preferences.min_age..=preferences.max_age).contains(&whom.age())
+        };
+        if !wants(pair.viewer, &pair.candidate) {
+            return Some(Refusal { en: "not an age the viewer looks for", zh: "年龄不符合查看者的期望" });
+        }
+        (!wants(&pair.candidate, pair.viewer))
+            .then_some(Refusal { en: "looks for another age", zh: "查看者的年龄不符合对方的期望" })
+    }
+}

@@ -1,0 +1,94 @@
+//! Names of sources, filters and terms: one list each, the same in config, answers and metrics.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+macro_rules! names {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+        pub enum $name { $($(#[$vmeta])* #[serde(rename = $text)] $variant),+ }
+
+        impl $name {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name on the wire, in the configuration and in metrics.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+    };
+}
+
+names! {
+    /// Where a candidate came from.
+    SourceName {
+        /// People in the cells around the viewer.
+        NearMe = "near_me",
+        /// People whose `content` the viewer's `taste` likes.
+        TasteContent = "taste_content",
+        /// People whose `taste` the viewer's `content` suits.
+        ContentTaste = "content_taste",
+        /// People who joined lately.
+        Newcomers = "newcomers",
+        /// People few have been shown.
+        UnderShown = "under_shown",
+        /// Friends of friends.
+        FriendsOfFriends = "friends_of_friends",
+        /// The ready-made list of the region.
+        Hot = "hot",
+    }
+}
+
+names! {
+    /// Why a candidate may not be shown.
+    FilterName {
+        /// The viewer.
+        Myself = "self",
+        /// Nothing is known of the candidate.
+        NoPortrait = "no_portrait",
+        /// Hidden or banned.
+        Hidden = "hidden",
+        /// One of the two blocked the other.
+        Blocked = "blocked",
+        /// Shown to the viewer within the exposure window.
+        AlreadyShown = "already_shown",
+        /// Both like or follow each other.
+        AlreadyFriends = "already_friends",
+        /// The viewer has liked or passed the candidate.
+        AlreadyAnswered = "already_answered",
+        /// Not a gender that one of the two looks for.
+        Gender = "gender",
+        /// Not an age that one of the two looks for.
+        Age = "age",
+        /// Beyond a distance limit of one of the two, or not known to be within it.
+        Distance = "distance",
+    }
+}
+
+names! {
+    /// A term of the score.
+    TermName {
+        /// How near.
+        Distance = "distance",
+        /// How close in age.
+        Age = "age",
+        /// How close in height.
+        Height = "height",
+        /// How close in education.
+        Education = "education",
+        /// How much the other shows of what one likes.
+        LikedTags = "liked_tags",
+        /// How much both show the same.
+        SharedTags = "shared_tags",
+        /// How well the other's `content` fits one's `taste`.
+        Taste = "taste",
+        /// How present the other is.
+        Activity = "activity",
+        /// How rich the other's Moments are.
+        Richness = "richness",
+        /// How much of the other's profile is filled in.
+        Completeness = "completeness",
+    }
+}

@@ -1,0 +1,100 @@
+//! Among whom sources look: the people whom the viewer's own gender, age and distance limits leave, when they are few.
+
+use std::ops::RangeInclusive;
+
+use chrono::{DateTime, Datelike, Utc};
+use features::profile::Preferences;
+use index::table::Columns;
+use roaring::RoaringBitmap;
+
+use super::{Hydrator, Query};
+use crate::error::RankError;
+use crate::recommend::Parts;
+
+/// People in reach.
+#[derive(Debug, Clone, Default)]
+pub struct Pool {
+    few: Option<RoaringBitmap>,
+}
+
+impl Pool {
+    /// The rows in reach that are still there, when they are few enough to look at each; otherwise nothing. Only rows of `table`
+    /// come back, even if people left since the query was hydrated.
+    pub fn few(&self, table: &Columns, query: &Query) -> Option<RoaringBitmap> {
+        self.few.as_ref().map(|rows| rows & table.selectable(query.genders()))
+    }
+
+    /// The rows in reach when they are few, otherwise everybody of the right gender.
+    pub fn rows(&self, table: &Columns, query: &Query) -> RoaringBitmap {
+        self.few(table, query).unwrap_or_else(|| table.selectable(query.genders()))
+    }
+}
+
+/// Birth dates (days since 1970) that an age range allows at `now`, a day generous on both ends: the age filter decides.
+pub(crate) fn birth_days(preferences: &Preferences, now: DateTime<Utc>) -> RangeInclusive<i32> {
+    let today = now.date_naive().num_days_from_ce() - 719_163;
+    let days = |years: u8| i32::from(years) * 1461 / 4;
+    let oldest = today - days(preferences.max_age.saturating_add(1)) - 2;
+    let youngest = today - days(preferences.min_age) + 2;
+    oldest..=youngest
+}
+
+pub(super) struct InReach;
+
+impl InReach {
+    fn few(query: &Query, table: &Columns) -> Option<RoaringBitmap> {
+        let most = query.config().deck.exact_scan_below;
+        let mut rows = table.selectable(query.genders());
+        if let (Some(limit), Some(position)) = (query.profile.preferences.max_distance_km, query.position) {
+            // Half of those around may have another gender; twice that is still cheap to intersect.
+            let budget = most.saturating_mul(4);
+            let near = table.near(position, f64::from(limit), budget);
+            if near.len() < budget {
+                rows &= near.into_iter().collect::<RoaringBitmap>();
+            }
+        }
+        if rows.len() > most as u64 {
+            return None;
+        }
+        let allowed = birth_days(&query.profile.preferences, query.now);
+        let mut kept: RoaringBitmap = rows.iter().filter(|row| allowed.contains(&table.birth_days(*row))).collect();
+        if let Some(own) = table.row_of(query.viewer) {
+            kept.remove(own);
+        }
+        Some(kept)
+    }
+}
+
+impl Hydrator for InReach {
+    fn name(&self) -> &'static str {
+        "pool"
+    }
+
+    fn hydrate(&self, query: &mut Query, parts: &Parts) -> Result<(), RankError> {
+        query.pool = Pool { few: Self::few(query, &parts.table.read()) };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use chrono::{NaiveDate, TimeDelta};
+
+    use super::*;
+
+    #[test]
+    fn the_birth_range_covers_every_allowed_age() {
+        let now = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+        for (min_age, max_age) in [(18, 18), (18, 120), (25, 35), (64, 150)] {
+            let range = birth_days(&Preferences { min_age, max_age, ..Preferences::default() }, now);
+            for back in 6_000..56_000 {
+                let birth: NaiveDate = now.date_naive() - TimeDelta::days(back);
+                let age = features::profile::age(birth, now.date_naive());
+                if (min_age..=max_age).contains(&age) {
+                    assert!(range.contains(&(birth.num_days_from_ce() - 719_163)), "{age} in {min_age}..={max_age}, {birth}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The recommender: the stages in a row.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use features::ids::UserId;
+use features::profile::Position;
+use index::hot::HotPool;
+use index::ledger::Ledger;
+use index::table::PortraitTable;
+use index::vectors::VectorIndex;
+
+use crate::config::{RankerConfig, Regions};
+use crate::deck::{Deck, DeckItem, Removed};
+use crate::error::{ConfigError, RankError};
+use crate::explain;
+use crate::face::Face;
+use crate::filters::{self, Filter, Scene};
+use crate::measure::StageTiming;
+use crate::names::SourceName;
+use crate::query::{self, DeckRequest, Hydrator, Query};
+use crate::scorers::{self, Scorer};
+use crate::selector::{Diverse, Scored, Selector};
+use crate::sources::{self, Candidate, Source};
+
+/// What the ranker looks into.
+#[derive(Clone)]
+pub struct Parts {
+    /// Every portrait.
+    pub table: Arc<PortraitTable>,
+    /// Nearest neighbours when there are too many to look at each.
+    pub vectors: Arc<dyn VectorIndex>,
+    /// Relations and exposures.
+    pub ledger: Arc<Ledger>,
+    /// Ready-made lists.
+    pub hot: Arc<HotPool>,
+}
+
+/// What a page checks again.
+#[derive(Debug, Clone)]
+pub struct Recheck {
+    /// Who looks.
+    pub viewer: UserId,
+    /// The time of the page.
+    pub now: DateTime<Utc>,
+    /// The position the deck was asked with.
+    pub position: Option<Position>,
+    /// People whom this very deck has shown, for a page that is asked for again: having been shown does not remove them.
+    pub shown_by_deck: HashSet<UserId>,
+}
+
+/// Makes decks.
+pub struct Recommender {
+    parts: Parts,
+    regions: Regions,
+    hydrators: Vec<Box<dyn Hydrator>>,
+    page_hydrators: Vec<Box<dyn Hydrator>>,
+    sources: Vec<Box<dyn Source>>,
+    filters: Vec<Box<dyn Filter>>,
+    scorers: Vec<Box<dyn Scorer>>,
+    selector: Box<dyn Selector>,
+}
+
+/// What the second half of a deck works with.
+struct Found {
+    candidates: Vec<Candidate>,
+    degraded: Vec<String>,
+    timings: Vec<StageTiming>,
+}
+
+impl Recommender {
+    /// A recommender with the stages of the house.
+    ///
+    /// # Errors
+    /// When the configuration does not make sense.
+    pub fn new(parts: Parts, config: &RankerConfig) -> Result<Self, ConfigError> {
+        Ok(Self {
+            parts,
+            regions: Regions::new(config)?,
+            hydrators: query::hydrators(),
+            page_hydrators: query::page_hydrators(),
+            sources: sources::sources(),
+            filters: filters::filters(),
+            scorers: scorers::scorers(),
+            selector: Box::new(Diverse),
+        })
+    }
+
+    /// The same with other sources.
+    #[must_use]
+    pub fn with_sources(self, sources: Vec<Box<dyn Source>>) -> Self {
+        Self { sources, ..self }
+    }
+
+    /// What holds in a region.
+    pub fn regions(&self) -> &Regions {
+        &self.regions
+    }
+
+    /// Makes a deck. Equal requests over equal parts give equal decks, but for the timings.
+    ///
+    /// # Errors
+    /// When the viewer is unknown or the position is not on the Earth.
+    pub async fn deck(&self, request: &DeckRequest) -> Result<Deck, RankError> {
+        let (query, timings) = self.hydrate(request, &self.hydrators)?;
+        let found = self.recall(&query, timings).await;
+        self.rank(request, &query, found)
+    }
+
+    /// A deck out of the hot pool alone, for when there is no time for more or something is known to be down. Every filter still holds.
+    ///
+    /// # Errors
+    /// Those of [`Self::deck`].
+    pub fn fallback(&self, request: &DeckRequest, why: &str) -> Result<Deck, RankError> {
+        let (query, timings) = self.hydrate(request, &self.page_hydrators)?;
+        let found = Found { candidates: self.hot(&query), degraded: vec![why.to_owned()], timings };
+        self.rank(request, &query, found)
+    }
+
+    fn hydrate(&self, request: &DeckRequest, hydrators: &[Box<dyn Hydrator>]) -> Result<(Query, Vec<StageTiming>), RankError> {
+        let mut query = Query::begin(request, &self.parts, |region| Arc::clone(self.regions.get(region)))?;
+        let timings = hydrators.iter().map(|hydrator| hydrator.run(&mut query, &self.parts)).collect::<Result<_, _>>()?;
+        Ok((query, timings))
+    }
+
+    /// Asks the sources; when those that know the viewer have all failed, the hot pool stands in.
+    async fn recall(&self, query: &Query, mut timings: Vec<StageTiming>) -> Found {
+        let fetched = sources::ask(&self.sources, query, &self.parts).await;
+        let mut degraded = Vec::new();
+        let mut rankings: Vec<(SourceName, &[UserId])> = Vec::new();
+        for one in &fetched {
+            match &one.found {
+                Ok(users) => rankings.push((one.source, users)),
+                Err(error) => degraded.push(format!("source {}: {error}", one.source.name())),
+            }
+            timings.push(one.timing.clone());
+        }
+        let personal = rankings.iter().any(|(source, _)| *source != SourceName::Hot);
+        let candidates = if personal {
+            sources::merge(rankings)
+        } else {
+            degraded.push("recall failed: the hot pool stands in".to_owned());
+            self.hot(query)
+        };
+        Found { candidates, degraded, timings }
+    }
+
+    fn hot(&self, query: &Query) -> Vec<Candidate> {
+        let list = self.parts.hot.list(query.region(), query.config().deck.candidates_to_score * 4);
+        sources::merge([(SourceName::Hot, list.as_slice())])
+    }
+
+    /// Filters, scores, selects, explains: under one view of the table, without waiting.
+    fn rank(&self, request: &DeckRequest, query: &Query, found: Found) -> Result<Deck, RankError> {
+        let Found { candidates, degraded, mut timings } = found;
+        let table = self.parts.table.read();
+        let viewer = Face::of(&table, query.viewer, query.now).ok_or(RankError::UnknownViewer(query.viewer))?.at(query.position);
+        let mut removed = Vec::new();
+        let mut entrants = filters::enter(&viewer, candidates, &mut removed, |user| Face::of(&table, user, query.now));
+        let scene = Scene { query, ledger: &self.parts.ledger };
+        timings.extend(self.filters.iter().map(|filter| filter.run(&scene, &mut entrants, &mut removed)));
+        // Candidates come in order of rank: those that stood low in every source go.
+        entrants.sort_by_key(|entrant| (entrant.rank, entrant.pair.candidate.user()));
+        entrants.truncate(query.config().deck.candidates_to_score);
+        let mut columns = Vec::with_capacity(self.scorers.len());
+        for scorer in &self.scorers {
+            let (column, timing) = scorer.run(&entrants, &query.config().curves);
+            columns.push((scorer.name(), column));
+            timings.push(timing);
+        }
+        let scored = entrants.into_iter().enumerate().map(|(at, entrant)| Scored::new(entrant, &columns, at, query)).collect();
+        let limit = request.limit.min(query.config().deck.size);
+        let (slate, timing) = self.selector.run(query, scored, limit);
+        timings.push(timing);
+        removed.sort_by_key(|r| (r.filter, r.user_id));
+        Ok(Deck {
+            deck_id: request.deck_id.clone(),
+            viewer: request.viewer,
+            made_at: request.now,
+            seed: request.seed,
+            config_version: query.effective.version.clone(),
+            region: query.region().map(str::to_owned),
+            items: slate.into_iter().map(|scored| explain::item(scored, query.config().deck.reasons)).collect(),
+            removed,
+            degraded,
+            timings,
+        })
+    }
+
+    /// Checks people of a deck again before a page shows them: every filter, by what holds now. Keeps the order.
+    ///
+    /// # Errors
+    /// When the viewer is unknown by now or the position is not on the Earth; then nobody may be shown.
+    pub fn recheck(&self, page: &Recheck, items: Vec<DeckItem>) -> Result<(Vec<DeckItem>, Vec<Removed>), RankError> {
+        let request = DeckRequest {
+            viewer: page.viewer,
+            deck_id: String::new(),
+            seed: 0,
+            now: page.now,
+            position: page.position,
+            limit: items.len(),
+        };
+        let (query, _) = self.hydrate(&request, &self.page_hydrators)?;
+        let table = self.parts.table.read();
+        let viewer = Face::of(&table, query.viewer, query.now).ok_or(RankError::UnknownViewer(query.viewer))?.at(query.position);
+        let candidates = items.iter().enumerate().map(|(rank, item)| Candidate { user: item.user_id, sources: Vec::new(), rank });
+        let mut removed = Vec::new();
+        let mut entrants = filters::enter(&viewer, candidates.collect(), &mut removed, |user| Face::of(&table, user, query.now));
+        let scene = Scene { query: &query, ledger: &self.parts.ledger };
+        for filter in &self.filters {
+            let exempt = |user: &UserId| filter.name() == crate::FilterName::AlreadyShown && page.shown_by_deck.contains(user);
+            let (mut checked, passed): (Vec<_>, Vec<_>) = entrants.into_iter().partition(|e| !exempt(&e.pair.candidate.user()));
+            filter.run(&scene, &mut checked, &mut removed);
+            checked.extend(passed);
+            entrants = checked;
+        }
+        let kept: HashSet<UserId> = entrants.iter().map(|e| e.pair.candidate.user()).collect();
+        let items = items.into_iter().filter(|item| kept.contains(&item.user_id)).collect();
+        removed.sort_by_key(|r| (r.filter, r.user_id));
+        Ok((items, removed))
+    }
+}

@@ -1,0 +1,134 @@
+//! By key, but not the same again: maximal marginal relevance over tags and vectors (Carbonell, Goldstein, SIGIR 1998), with
+//! caps per source and places for newcomers.
+//!
+//! For each position the next `look_ahead` by key compete; likeness to the last `window` people costs `diversity`. Somebody whose
+//! sources have all used up their share waits, and comes only when the deck would otherwise stay short. When a run of
+//! `newcomer_every` positions would end without a newcomer, the best one left takes its last.
+
+use std::collections::BTreeMap;
+
+use index::table::{VectorColumn, tag_overlap};
+
+use super::{Scored, Selector};
+use crate::config::SelectorConfig;
+use crate::face::Face;
+use crate::names::SourceName;
+use crate::query::Query;
+
+/// The selector of the house.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Diverse;
+
+impl Selector for Diverse {
+    fn name(&self) -> &'static str {
+        "diverse"
+    }
+
+    fn select<'a>(&self, query: &Query, mut scored: Vec<Scored<'a>>, limit: usize) -> Vec<Scored<'a>> {
+        scored.sort_by(|a, b| b.draw.key.total_cmp(&a.draw.key).then(a.pair.candidate.user().cmp(&b.pair.candidate.user())));
+        let config = &query.config().selector;
+        let mut table = Table::new(scored, config, limit);
+        while table.slate.len() < limit {
+            let Some(next) = table.next() else { break };
+            table.seat(next);
+        }
+        table.slate
+    }
+}
+
+/// Likeness of two people, 0 to 1: the mean of tag overlap and the cosine of their `content`, of what is known.
+pub(super) fn likeness(a: &Face<'_>, b: &Face<'_>) -> f32 {
+    let tags = (!a.tags().is_empty() && !b.tags().is_empty()).then(|| tag_overlap(a.tags(), b.tags()));
+    let vectors = a.vector(VectorColumn::Content).zip(b.vector(VectorColumn::Content)).map(|(a, b)| a.cosine(&b).max(0.0));
+    match (tags, vectors) {
+        (Some(tags), Some(vectors)) => (tags + vectors) / 2.0,
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => 0.0,
+    }
+}
+
+/// Who sits and who still stands, best key first.
+struct Table<'a, 'c> {
+    config: &'c SelectorConfig,
+    standing: Vec<Option<Scored<'a>>>,
+    /// Nobody stands before this.
+    from: usize,
+    slate: Vec<Scored<'a>>,
+    /// Places left to each source that has a cap.
+    room: BTreeMap<SourceName, usize>,
+    newcomers: usize,
+    since_newcomer: usize,
+}
+
+impl<'a, 'c> Table<'a, 'c> {
+    fn new(scored: Vec<Scored<'a>>, config: &'c SelectorConfig, limit: usize) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a share of a deck of at most 2,000"
+        )]
+        let places = |share: f64| (share * limit as f64).ceil() as usize;
+        let room = config.source_caps.iter().map(|(source, share)| (*source, places(*share))).collect();
+        let newcomers = scored.iter().filter(|s| s.newcomer).count();
+        let standing = scored.into_iter().map(Some).collect();
+        Self { config, standing, from: 0, slate: Vec::with_capacity(limit), room, newcomers, since_newcomer: 0 }
+    }
+
+    /// Somebody owes their place to a source without a cap, or to one with places left.
+    fn has_room(&self, person: &Scored<'_>) -> bool {
+        person.sources.iter().any(|source| self.room.get(source).is_none_or(|places| *places > 0))
+    }
+
+    fn who_stands(&self) -> impl Iterator<Item = (usize, &Scored<'a>)> {
+        self.standing.iter().enumerate().skip(self.from).filter_map(|(at, person)| person.as_ref().map(|p| (at, p)))
+    }
+
+    fn next(&self) -> Option<usize> {
+        let due = self.config.newcomer_every > 0 && self.newcomers > 0 && self.since_newcomer + 1 >= self.config.newcomer_every;
+        if due {
+            return self.best(self.who_stands().filter(|(_, p)| p.newcomer));
+        }
+        let with_room = self.best(self.who_stands().filter(|(_, p)| self.has_room(p)));
+        with_room.or_else(|| self.best(self.who_stands()))
+    }
+
+    /// The best of the first `look_ahead`, likeness to those just before taken off.
+    fn best<'s>(&self, people: impl Iterator<Item = (usize, &'s Scored<'a>)>) -> Option<usize>
+    where
+        'a: 's,
+    {
+        let recent = &self.slate[self.slate.len().saturating_sub(self.config.window)..];
+        let worth = |person: &Scored<'_>| {
+            let alike = recent.iter().map(|seated| likeness(&seated.pair.candidate, &person.pair.candidate)).fold(0.0, f32::max);
+            f64::from(person.draw.key) - self.config.diversity * f64::from(alike)
+        };
+        let mut best: Option<(f64, usize)> = None;
+        for (at, person) in people.take(self.config.look_ahead) {
+            let worth = worth(person);
+            if best.is_none_or(|(most, _)| worth > most) {
+                best = Some((worth, at));
+            }
+        }
+        best.map(|(_, at)| at)
+    }
+
+    fn seat(&mut self, at: usize) {
+        let Some(person) = self.standing[at].take() else { return };
+        while self.standing.get(self.from).is_some_and(Option::is_none) {
+            self.from += 1;
+        }
+        if person.newcomer {
+            self.newcomers -= 1;
+            self.since_newcomer = 0;
+        } else {
+            self.since_newcomer += 1;
+        }
+        for source in &person.sources {
+            if let Some(places) = self.room.get_mut(source) {
+                *places = places.saturating_sub(1);
+            }
+        }
+        self.slate.push(person);
+    }
+}
