@@ -34,14 +34,17 @@ impl Bus {
     /// When the broker does not answer or refuses a topic.
     pub async fn make_topics(&self, topics: &[(String, Cleanup)]) -> Result<(), BusError> {
         let admin: AdminClient<DefaultClientContext> = self.create(&self.config().client())?;
-        let retention = self.config().retention_ms.to_string();
+        let (kept, inbox_kept) = (self.config().retention_ms.to_string(), self.config().inbox_retention_ms.to_string());
         let new: Vec<NewTopic<'_>> = topics
             .iter()
             .map(|(name, cleanup)| {
                 let topic = NewTopic::new(name, self.config().partitions, TopicReplication::Fixed(i32::from(self.config().replication)))
                     .set("max.message.bytes", MAX_MESSAGE_BYTES);
                 match cleanup {
-                    Cleanup::Delete => topic.set("cleanup.policy", "delete").set("retention.ms", &retention),
+                    Cleanup::Delete => {
+                        let retention = if name == Topic::Inbox.name() { &inbox_kept } else { &kept };
+                        topic.set("cleanup.policy", "delete").set("retention.ms", retention)
+                    }
                     Cleanup::Compact => topic.set("cleanup.policy", "compact"),
                 }
             })

@@ -21,6 +21,8 @@ pub struct BusConfig {
     /// How long topics that are not compacted are kept, in milliseconds; −1 keeps them for ever, which backfills of old
     /// events need.
     pub retention_ms: i64,
+    /// How long `inbox` is kept, in milliseconds: what is filed is kept elsewhere. It must outlast the longest rest of the gate.
+    pub inbox_retention_ms: i64,
     /// Further librdkafka properties, such as `security.protocol` or `compression.type`; they win over the defaults here.
     pub properties: BTreeMap<String, String>,
 }
@@ -33,6 +35,7 @@ impl Default for BusConfig {
             partitions: 4,
             replication: 1,
             retention_ms: -1,
+            inbox_retention_ms: 7 * 86_400_000,
             properties: BTreeMap::new(),
         }
     }
