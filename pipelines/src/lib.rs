@@ -1,5 +1,6 @@
 //! Jobs on the stream and in batch.
 
+pub mod broker;
 pub mod bus;
 pub mod dead_letters;
 pub mod gate;

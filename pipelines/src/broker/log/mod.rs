@@ -1,0 +1,11 @@
+//! One partition on disk.
+
+mod batch;
+mod compact;
+mod partition;
+mod producers;
+mod records;
+mod segment;
+
+pub(super) use self::batch::Header;
+pub(super) use self::partition::{Aborted, Partition};
