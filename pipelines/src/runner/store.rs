@@ -38,7 +38,11 @@ pub(super) struct StateStore {
     next: u64,
     full_rows: usize,
     delta_rows: usize,
+    deltas: usize,
 }
+
+/// A start reads at most so many deltas.
+const MOST_DELTAS: usize = 200;
 
 /// A fingerprint of the SQL, blind to layout.
 pub(super) fn sql_hash(set: &FeatureSet) -> String {
@@ -48,7 +52,7 @@ pub(super) fn sql_hash(set: &FeatureSet) -> String {
 
 impl StateStore {
     pub(super) fn new(all: &SnapshotStore, set: &FeatureSet) -> Self {
-        Self { store: all.below(&set.name), sql: sql_hash(set), next: 0, full_rows: 0, delta_rows: 0 }
+        Self { store: all.below(&set.name), sql: sql_hash(set), next: 0, full_rows: 0, delta_rows: 0, deltas: 0 }
     }
 
     /// Loads what was saved; none when nothing usable is there.
@@ -80,6 +84,7 @@ impl StateStore {
             }
             let Some(delta) = self.frame(&pair[1].2).await? else { break };
             self.delta_rows += delta.keys.len();
+            self.deltas += 1;
             apply(&mut loaded, &delta, set.value_columns.len());
         }
         Ok(Some(loaded))
@@ -111,7 +116,7 @@ impl StateStore {
 
     /// Saves what changed, with the offsets that led there.
     pub(super) async fn save(&mut self, state: &mut KeyedState, offsets: &Offsets, generation: u32) -> Result<(), SnapshotError> {
-        let full = self.next == 0 || self.full_rows == 0 || self.delta_rows + state.unsaved() > self.full_rows.max(20_000);
+        let full = self.full_rows == 0 || self.deltas >= MOST_DELTAS || self.delta_rows + state.unsaved() > self.full_rows.max(20_000);
         let (keys, versions, values) = state.take_unsaved(full);
         let rows = keys.len();
         let frame = Frame {
@@ -129,10 +134,11 @@ impl StateStore {
         let written = self.next;
         self.next += 1;
         if full {
-            (self.full_rows, self.delta_rows) = (rows, 0);
+            (self.full_rows, self.delta_rows, self.deltas) = (rows, 0, 0);
             self.forget_before(written).await?;
         } else {
             self.delta_rows += rows;
+            self.deltas += 1;
         }
         Ok(())
     }

@@ -142,6 +142,21 @@ async fn a_damaged_delta_is_made_good_by_a_replay_from_earlier_offsets() {
 }
 
 #[tokio::test]
+async fn deltas_are_gathered_up_before_they_are_many() {
+    let (dir, all) = store();
+    let mut engine = engine(&all).await;
+    let records = samples::records(&samples::events(5, 500));
+    for one in records.chunks(1) {
+        engine.process(one.to_vec()).await.unwrap();
+        save(&mut engine).await;
+    }
+    let objects = std::fs::read_dir(dir.path().join("popularity")).unwrap().count();
+    assert!((2..=201).contains(&objects), "{objects}");
+    let expected = rows(&engine);
+    assert_same(&expected, &rows(&self::engine(&all).await));
+}
+
+#[tokio::test]
 async fn a_changed_file_is_noticed_and_layout_is_not_a_change() {
     let (_dir, all) = store();
     let set = feature_set("given").unwrap();
