@@ -136,12 +136,13 @@ impl Recommender {
             }
             timings.push(one.timing.clone());
         }
-        let personal = rankings.iter().any(|(source, _)| *source != SourceName::Hot);
-        let candidates = if personal {
-            sources::merge(rankings)
-        } else {
+        let mut personal = fetched.iter().filter(|one| one.source != SourceName::Hot).peekable();
+        let failed = personal.peek().is_some() && personal.all(|one| one.found.is_err());
+        let candidates = if failed {
             degraded.push("recall failed: the hot pool stands in".to_owned());
             self.hot(query)
+        } else {
+            sources::merge(rankings)
         };
         Found { candidates, degraded, timings }
     }

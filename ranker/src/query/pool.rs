@@ -88,7 +88,7 @@ mod tests {
         let now = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
         for (min_age, max_age) in [(18, 18), (18, 120), (25, 35), (64, 150)] {
             let range = birth_days(&Preferences { min_age, max_age, ..Preferences::default() }, now);
-            for back in 6_000..56_000 {
+            for back in 6_000..55_000 {
                 let birth: NaiveDate = now.date_naive() - TimeDelta::days(back);
                 let age = features::profile::age(birth, now.date_naive());
                 if (min_age..=max_age).contains(&age) {

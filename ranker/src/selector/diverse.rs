@@ -1,7 +1,8 @@
 //! By key, but not the same again: maximal marginal relevance over tags and vectors (Carbonell, Goldstein, SIGIR 1998), with
 //! caps per source and places for newcomers.
 //!
-//! For each position the next `look_ahead` by key compete; likeness to the last `window` people costs `diversity`. Somebody whose
+//! For each position the next `look_ahead` by key compete; likeness to the one just before costs `diversity`, to those further
+//! back less and less, up to `window` people. Somebody whose
 //! sources have all used up their share waits, and comes only when the deck would otherwise stay short. When a run of
 //! `newcomer_every` positions would end without a newcomer, the best one left takes its last.
 
@@ -98,9 +99,13 @@ impl<'a, 'c> Table<'a, 'c> {
     where
         'a: 's,
     {
-        let recent = &self.slate[self.slate.len().saturating_sub(self.config.window)..];
+        let window = self.config.window;
+        #[expect(clippy::cast_precision_loss, reason = "a window of at most 100")]
+        let share = |back: usize| (window - back) as f32 / window as f32;
         let worth = |person: &Scored<'_>| {
-            let alike = recent.iter().map(|seated| likeness(&seated.pair.candidate, &person.pair.candidate)).fold(0.0, f32::max);
+            let recent = self.slate.iter().rev().take(window).enumerate();
+            let alike =
+                recent.map(|(back, seated)| share(back) * likeness(&seated.pair.candidate, &person.pair.candidate)).fold(0.0, f32::max);
             f64::from(person.draw.key) - self.config.diversity * f64::from(alike)
         };
         let mut best: Option<(f64, usize)> = None;
