@@ -4,6 +4,7 @@
 //! This crate opens no socket, reads no clock and knows no database. Everything else in the
 //! workspace depends on it; it depends on nothing of ours.
 
+pub mod assemble;
 pub mod decay;
 pub mod docs;
 pub mod embed;

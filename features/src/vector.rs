@@ -105,7 +105,9 @@ fn int_to_f32(value: i32) -> f32 {
     float
 }
 
-/// Dot product of int8 codes. Written so that the compiler turns it into SIMD. At most 130,000 dimensions.
+/// Dot product of int8 codes. Written so that the compiler turns it into SIMD; inlined, so that callers built with more
+/// optimisation than this crate profit from it. At most 130,000 dimensions.
+#[inline]
 pub fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
     a.iter().zip(b).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum()
 }

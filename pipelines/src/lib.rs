@@ -1,10 +1,14 @@
 //! Jobs on the stream and in batch.
 
+pub mod assembler;
 pub mod broker;
 pub mod bus;
 pub mod dead_letters;
+pub mod embedder;
 pub mod gate;
+pub mod indexer;
 pub mod lake;
+pub mod ledger_feed;
 pub mod runner;
 pub mod snapshots;
 pub mod supervisor;

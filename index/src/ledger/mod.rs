@@ -94,6 +94,11 @@ impl Ledger {
         self.state.write().unwrap_or_else(PoisonError::into_inner).prune((now - window).timestamp());
     }
 
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.with(State::is_empty)
+    }
+
     /// Number of exposures held.
     pub fn exposures(&self) -> usize {
         self.with(State::exposures)

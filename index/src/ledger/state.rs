@@ -84,6 +84,10 @@ impl State {
         self.people.get(&viewer).into_iter().flat_map(|p| p.shown.iter()).map(|(user, at)| (*user, *at))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.people.is_empty()
+    }
+
     pub(super) fn exposures(&self) -> usize {
         self.people.values().map(|p| p.shown.len()).sum()
     }

@@ -1,0 +1,156 @@
+//! The ledger feed: `interactions` into the ledger of a serving node.
+//!
+//! At the start the ledger is restored from its snapshot, then from the tail of `interactions`, then from that part of `inbox` which the gate has not
+//! filed yet: what was acknowledged before a crash is in force before the node says that it is ready.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use features::event::{Event, InteractionEvent, ProfileKind};
+use features::ids::UserId;
+use features::topic::Topic;
+use index::ledger::Ledger;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use crate::bus::{Bus, Offsets, Reader, Record};
+use crate::embedder::user_of;
+use crate::gate;
+use crate::supervisor::{JobContext, JobError};
+
+/// The name of the job and of its group.
+pub const NAME: &str = "ledger";
+
+/// The `[ledger]` section of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LedgerConfig {
+    /// How often the ledger is saved, in seconds.
+    pub snapshot_s: u64,
+    /// Exposures older than so many days are dropped; at least the exposure window of recommendations.
+    pub keep_days: u32,
+}
+
+impl Default for LedgerConfig {
+    fn default() -> Self {
+        Self { snapshot_s: 60, keep_days: 60 }
+    }
+}
+
+/// The feed.
+pub struct LedgerFeed {
+    bus: Bus,
+    ledger: Arc<Ledger>,
+    snapshot: PathBuf,
+    config: LedgerConfig,
+    caught_up: watch::Sender<bool>,
+}
+
+/// What a record says to the ledger.
+enum Word {
+    Interaction(Box<InteractionEvent>),
+    Forget(UserId),
+}
+
+fn word(record: &Record) -> Option<Word> {
+    let Some(value) = &record.value else { return user_of(record).map(Word::Forget) };
+    match Event::decode(value) {
+        Ok(Event::Interaction(i)) => Some(Word::Interaction(Box::new(i))),
+        Ok(Event::Profile(p)) if p.kind == ProfileKind::Erased => Some(Word::Forget(p.user_id)),
+        _ => None, // other events are none of the ledger's business; garbage in `inbox` is the gate's
+    }
+}
+
+impl LedgerFeed {
+    /// A feed; `caught_up` turns true when everything acknowledged before the start is in the ledger.
+    pub fn new(bus: Bus, ledger: Arc<Ledger>, snapshot: PathBuf, config: LedgerConfig, caught_up: watch::Sender<bool>) -> Self {
+        Self { bus, ledger, snapshot, config, caught_up }
+    }
+
+    /// Runs until shutdown; the ledger is saved then.
+    ///
+    /// # Errors
+    /// When the event log or the snapshot's folder fails; the next start goes on from the last snapshot.
+    pub async fn run(self, context: JobContext) -> Result<(), JobError> {
+        let topics: Vec<String> = [Topic::Interactions, Topic::Profiles].iter().map(|t| t.name().to_owned()).collect();
+        let from = match Ledger::load(&self.snapshot) {
+            Ok((ledger, offsets)) if self.ledger.is_empty() => {
+                self.ledger.replace(ledger);
+                Offsets::from_named(&offsets)
+            }
+            Ok(_) => Offsets::default(),
+            Err(error) => {
+                tracing::warn!(%error, "reading the interactions from the beginning");
+                Offsets::default()
+            }
+        };
+        let mut begin = self.bus.beginning_offsets(&topics).await?;
+        begin.merge(&from);
+        let end = self.bus.end_offsets(&topics).await?;
+        let mut reader = self.bus.reader(NAME, &topics, &begin).await?;
+        self.read_inbox().await?;
+        context.progress.running();
+        let mut saved = Instant::now();
+        loop {
+            if !*self.caught_up.borrow() && reader.position().reached(&end) {
+                self.caught_up.send_replace(true);
+            }
+            let records = tokio::select! {
+                biased;
+                () = context.shutdown.cancelled() => return self.save(&reader),
+                records = next(&mut reader) => records?,
+            };
+            self.apply(&records);
+            let now = (context.clock)();
+            context.progress.advance(records.len() as u64, reader.lag(), now);
+            if saved.elapsed() >= Duration::from_secs(self.config.snapshot_s) {
+                self.ledger.prune(now, TimeDelta::days(self.config.keep_days.into()));
+                self.save(&reader)?;
+                reader.commit(reader.position()).await?;
+                saved = Instant::now();
+            }
+        }
+    }
+
+    /// What was acknowledged but not filed yet.
+    async fn read_inbox(&self) -> Result<(), JobError> {
+        let inbox = [Topic::Inbox.name().to_owned()];
+        let mut from = self.bus.beginning_offsets(&inbox).await?;
+        from.merge(&self.bus.committed(gate::NAME, &inbox).await?);
+        let end = self.bus.end_offsets(&inbox).await?;
+        if from.reached(&end) {
+            return Ok(());
+        }
+        let mut reader = self.bus.reader(NAME, &inbox, &from).await?;
+        while !reader.position().reached(&end) {
+            let records = next(&mut reader).await?;
+            self.apply(&records);
+        }
+        Ok(())
+    }
+
+    fn apply(&self, records: &[Record]) {
+        let words: Vec<Word> = records.iter().filter_map(word).collect();
+        let interactions = words.iter().filter_map(|w| if let Word::Interaction(i) = w { Some(&**i) } else { None });
+        self.ledger.apply_all(interactions);
+        words.iter().for_each(|w| {
+            if let Word::Forget(user) = w {
+                self.ledger.forget(*user);
+            }
+        });
+    }
+
+    fn save(&self, reader: &Reader) -> Result<(), JobError> {
+        self.ledger.save(&self.snapshot, &reader.position().to_named()).map_err(|e| JobError::failed("save the ledger", e))
+    }
+}
+
+async fn next(reader: &mut Reader) -> Result<Vec<Record>, JobError> {
+    match timeout(Duration::from_millis(500), reader.batch(10_000, Duration::from_millis(5))).await {
+        Ok(records) => Ok(records?),
+        Err(_) => Ok(Vec::new()),
+    }
+}
