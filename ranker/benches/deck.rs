@@ -1,3 +1,4 @@
+#![allow(missing_docs, reason = "criterion_group makes an undocumented function")]
 //! What a deck costs over a town of 20,000 people: exact scan (few in reach), asked of an index (many), and a page's recheck.
 
 use std::collections::HashSet;
@@ -12,6 +13,7 @@ use index::ledger::Ledger;
 use index::table::PortraitTable;
 use ranker::{DeckRequest, Parts, RankerConfig, Recheck, Recommender};
 
+#[allow(missing_docs)]
 #[path = "../src/testing.rs"]
 mod testing;
 

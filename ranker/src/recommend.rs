@@ -17,7 +17,7 @@ use crate::error::{ConfigError, RankError};
 use crate::explain;
 use crate::face::Face;
 use crate::filters::{self, Filter, Scene};
-use crate::measure::StageTiming;
+use crate::measure::{StageTiming, Watch};
 use crate::names::SourceName;
 use crate::query::{self, DeckRequest, Hydrator, Query};
 use crate::scorers::{self, Scorer};
@@ -170,7 +170,10 @@ impl Recommender {
             columns.push((scorer.name(), column));
             timings.push(timing);
         }
-        let scored = entrants.into_iter().enumerate().map(|(at, entrant)| Scored::new(entrant, &columns, at, query)).collect();
+        let watch = Watch::start("scorer", "combine", entrants.len());
+        let scored: Vec<Scored<'_>> =
+            entrants.into_iter().enumerate().map(|(at, entrant)| Scored::new(entrant, &columns, at, query)).collect();
+        timings.push(watch.stop(scored.len()));
         let limit = request.limit.min(query.config().deck.size);
         let (slate, timing) = self.selector.run(query, scored, limit);
         timings.push(timing);

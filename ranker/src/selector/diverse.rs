@@ -55,6 +55,7 @@ struct Table<'a, 'c> {
     /// Nobody stands before this.
     from: usize,
     slate: Vec<Scored<'a>>,
+    alike: Alike,
     /// Places left to each source that has a cap.
     room: BTreeMap<SourceName, usize>,
     newcomers: usize,
@@ -72,8 +73,9 @@ impl<'a, 'c> Table<'a, 'c> {
         let places = |share: f64| (share * limit as f64).ceil() as usize;
         let room = config.source_caps.iter().map(|(source, share)| (*source, places(*share))).collect();
         let newcomers = scored.iter().filter(|s| s.newcomer).count();
+        let alike = Alike::new(scored.len(), config.window);
         let standing = scored.into_iter().map(Some).collect();
-        Self { config, standing, from: 0, slate: Vec::with_capacity(limit), room, newcomers, since_newcomer: 0 }
+        Self { config, standing, from: 0, slate: Vec::with_capacity(limit), alike, room, newcomers, since_newcomer: 0 }
     }
 
     /// Somebody owes their place to a source without a cap, or to one with places left.
@@ -81,38 +83,30 @@ impl<'a, 'c> Table<'a, 'c> {
         person.sources.iter().any(|source| self.room.get(source).is_none_or(|places| *places > 0))
     }
 
-    fn who_stands(&self) -> impl Iterator<Item = (usize, &Scored<'a>)> {
-        self.standing.iter().enumerate().skip(self.from).filter_map(|(at, person)| person.as_ref().map(|p| (at, p)))
+    /// The first `look_ahead` who stand and fulfil a condition.
+    fn first(&self, condition: impl Fn(&Scored<'a>) -> bool) -> Vec<usize> {
+        let people = self.standing.iter().enumerate().skip(self.from).filter_map(|(at, person)| person.as_ref().map(|p| (at, p)));
+        people.filter(|(_, person)| condition(person)).map(|(at, _)| at).take(self.config.look_ahead).collect()
     }
 
-    fn next(&self) -> Option<usize> {
+    fn next(&mut self) -> Option<usize> {
         let due = self.config.newcomer_every > 0 && self.newcomers > 0 && self.since_newcomer + 1 >= self.config.newcomer_every;
-        if due {
-            return self.best(self.who_stands().filter(|(_, p)| p.newcomer));
+        let mut people = if due { self.first(|p| p.newcomer) } else { self.first(|p| self.has_room(p)) };
+        if people.is_empty() {
+            people = self.first(|_| true);
         }
-        let with_room = self.best(self.who_stands().filter(|(_, p)| self.has_room(p)));
-        with_room.or_else(|| self.best(self.who_stands()))
+        self.best(&people)
     }
 
-    /// The best of the first `look_ahead`, likeness to those just before taken off.
-    fn best<'s>(&self, people: impl Iterator<Item = (usize, &'s Scored<'a>)>) -> Option<usize>
-    where
-        'a: 's,
-    {
-        let window = self.config.window;
-        #[expect(clippy::cast_precision_loss, reason = "a window of at most 100")]
-        let share = |back: usize| (window - back) as f32 / window as f32;
-        let worth = |person: &Scored<'_>| {
-            let recent = self.slate.iter().rev().take(window).enumerate();
-            let alike =
-                recent.map(|(back, seated)| share(back) * likeness(&seated.pair.candidate, &person.pair.candidate)).fold(0.0, f32::max);
-            f64::from(person.draw.key) - self.config.diversity * f64::from(alike)
-        };
+    /// The best of some, likeness to those just before taken off; of equals the first.
+    fn best(&mut self, people: &[usize]) -> Option<usize> {
         let mut best: Option<(f64, usize)> = None;
-        for (at, person) in people.take(self.config.look_ahead) {
-            let worth = worth(person);
+        for at in people {
+            let Some(person) = &self.standing[*at] else { continue };
+            let alike = self.alike.recent(*at, person, &self.slate);
+            let worth = f64::from(person.draw.key) - self.config.diversity * f64::from(alike);
             if best.is_none_or(|(most, _)| worth > most) {
-                best = Some((worth, at));
+                best = Some((worth, *at));
             }
         }
         best.map(|(_, at)| at)
@@ -135,5 +129,34 @@ impl<'a, 'c> Table<'a, 'c> {
             }
         }
         self.slate.push(person);
+    }
+}
+
+/// Likeness of those who stand to the last who sat down, each pair computed once.
+struct Alike {
+    window: usize,
+    /// For each who stands, likeness to seat `s` at `s % window`.
+    rings: Vec<f32>,
+    /// For each who stands, the seats already compared with.
+    until: Vec<usize>,
+}
+
+impl Alike {
+    fn new(people: usize, window: usize) -> Self {
+        Self { window, rings: vec![0.0; people * window], until: vec![0; people] }
+    }
+
+    /// The greatest likeness to the last `window` seats, fading from 1 for the last to `1/window`.
+    fn recent(&mut self, at: usize, person: &Scored<'_>, slate: &[Scored<'_>]) -> f32 {
+        let (window, seats) = (self.window, slate.len());
+        let ring = &mut self.rings[at * window..(at + 1) * window];
+        let first = seats.saturating_sub(window);
+        for seat in first.max(self.until[at])..seats {
+            ring[seat % window] = likeness(&slate[seat].pair.candidate, &person.pair.candidate);
+        }
+        self.until[at] = seats;
+        #[expect(clippy::cast_precision_loss, reason = "a window of at most 100")]
+        let faded = |seat: usize| ring[seat % window] * (window - (seats - 1 - seat)) as f32 / window as f32;
+        (first..seats).map(faded).fold(0.0, f32::max)
     }
 }
