@@ -9,13 +9,13 @@ use utoipa::ToSchema;
 pub const STAGE_SECONDS: &str = "hongniang_stage_seconds";
 /// Counter: what went into and came out of a stage, by `stage`, `name` and `side` (`in`, `out`).
 pub const STAGE_ITEMS: &str = "hongniang_stage_items_total";
-/// Counter: stages that failed, by `stage` and `name`.
+/// Counter: stages that failed, by `stage` and `name`; `deck`, `degraded` counts decks made without something.
 pub const STAGE_FAILURES: &str = "hongniang_stage_failures_total";
 
 /// The cost of one stage of one deck.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StageTiming {
-    /// Kind of stage: `query`, `source`, `filter`, `scorer`, `selector`.
+    /// Kind of stage: `query`, `source`, `filter`, `scorer`, `selector`; `deck` for all of them together.
     pub stage: String,
     /// Which one.
     pub name: String,

@@ -17,7 +17,7 @@ use crate::error::{ConfigError, RankError};
 use crate::explain;
 use crate::face::Face;
 use crate::filters::{self, Filter, Scene};
-use crate::measure::{StageTiming, Watch};
+use crate::measure::{StageTiming, Watch, failed};
 use crate::names::SourceName;
 use crate::query::{self, DeckRequest, Hydrator, Query};
 use crate::scorers::{self, Scorer};
@@ -103,9 +103,15 @@ impl Recommender {
     /// # Errors
     /// When the viewer is unknown or the position is not on the Earth.
     pub async fn deck(&self, request: &DeckRequest) -> Result<Deck, RankError> {
+        let watch = Watch::start("deck", "whole", 0);
         let (query, timings) = self.hydrate(request, &self.hydrators)?;
         let found = self.recall(&query, timings).await;
-        self.rank(request, &query, found)
+        let mut deck = self.rank(request, &query, found)?;
+        deck.timings.push(watch.stop(deck.items.len()));
+        if !deck.degraded.is_empty() {
+            failed("deck", "degraded");
+        }
+        Ok(deck)
     }
 
     /// A deck out of the hot pool alone, for when there is no time for more or something is known to be down. Every filter still holds.
@@ -137,8 +143,8 @@ impl Recommender {
             timings.push(one.timing.clone());
         }
         let mut personal = fetched.iter().filter(|one| one.source != SourceName::Hot).peekable();
-        let failed = personal.peek().is_some() && personal.all(|one| one.found.is_err());
-        let candidates = if failed {
+        let all_failed = personal.peek().is_some() && personal.all(|one| one.found.is_err());
+        let candidates = if all_failed {
             degraded.push("recall failed: the hot pool stands in".to_owned());
             self.hot(query)
         } else {

@@ -328,6 +328,34 @@ async fn reasons_are_told_in_both_languages() {
     assert!(deck.items[0].newcomer);
 }
 
+/// The share of all first places (ten for each of 150 viewers) that the most shown tenth of people gets.
+async fn concentration(parts: &Parts, config: &RankerConfig) -> f64 {
+    let recommender = recommender(parts, config);
+    let mut shown: HashMap<u64, u32> = HashMap::new();
+    for viewer in (1..300).step_by(2) {
+        let deck = recommender.deck(&DeckRequest { seed: viewer, limit: 10, ..request(viewer) }).await.unwrap();
+        ids(&deck.items).into_iter().for_each(|user| *shown.entry(user).or_default() += 1);
+    }
+    let mut counts: Vec<u32> = shown.into_values().collect();
+    counts.sort_unstable_by(|a, b| b.cmp(a));
+    let top: u32 = counts.iter().take(300 / 2 / 10).sum();
+    f64::from(top) / f64::from(counts.iter().sum::<u32>())
+}
+
+#[tokio::test]
+async fn exposure_spreads_instead_of_piling_up() {
+    let parts = town(300);
+    let drawn = concentration(&parts, &RankerConfig::default()).await;
+    let mut config = RankerConfig::default();
+    (config.draw.temperature, config.draw.exposure_exponent, config.draw.popularity_exponent) = (0.0, 0.0, 1.0);
+    (config.selector.diversity, config.selector.newcomer_every) = (0.0, 0);
+    let sorted = concentration(&parts, &config).await;
+    assert!(
+        drawn < 0.75 * sorted,
+        "the top tenth gets {drawn:.2} of the places drawn, {sorted:.2} of those sorted by score and popularity"
+    );
+}
+
 fn happenings() -> impl Strategy<Value = Vec<(u64, u64, Kind)>> {
     const KINDS: [Kind; 6] = [Kind::Block, Kind::Like, Kind::Follow, Kind::Pass, Kind::Impression, Kind::Unblock];
     prop::collection::vec((1u64..60, 1u64..60, prop::sample::select(&KINDS[..])), 0..150)
