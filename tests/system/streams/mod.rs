@@ -1,0 +1,6 @@
+//! The stream as a whole: gate, feature runner and lake against a real event log on disk, with duplicates, garbage and crashes.
+
+mod equality;
+mod faults;
+mod gate;
+mod town;
