@@ -124,6 +124,16 @@ impl Recommender {
         self.rank(request, &query, found)
     }
 
+    /// A deck of one: why somebody would be shown, or the filter that refuses them, whether or not a source finds them.
+    ///
+    /// # Errors
+    /// Those of [`Self::deck`].
+    pub fn judge(&self, request: &DeckRequest, candidate: UserId) -> Result<Deck, RankError> {
+        let (query, timings) = self.hydrate(request, &self.page_hydrators)?;
+        let candidates = vec![Candidate { user: candidate, sources: Vec::new(), rank: 0 }];
+        self.rank(request, &query, Found { candidates, degraded: Vec::new(), timings })
+    }
+
     fn hydrate(&self, request: &DeckRequest, hydrators: &[Box<dyn Hydrator>]) -> Result<(Query, Vec<StageTiming>), RankError> {
         let mut query = Query::begin(request, &self.parts, |region| Arc::clone(self.regions.get(region)))?;
         let timings = hydrators.iter().map(|hydrator| hydrator.run(&mut query, &self.parts)).collect::<Result<_, _>>()?;

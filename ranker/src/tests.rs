@@ -328,6 +328,19 @@ async fn reasons_are_told_in_both_languages() {
     assert!(deck.items[0].newcomer);
 }
 
+#[tokio::test]
+async fn anybody_can_be_judged() {
+    let parts = town(300);
+    let recommender = recommender(&parts, &RankerConfig::default());
+    let deck = recommender.deck(&request(1)).await.unwrap();
+    let judged = recommender.judge(&request(1), deck.items[3].user_id).unwrap();
+    assert_eq!(judged.items.len(), 1);
+    assert_eq!((&judged.items[0].terms, judged.items[0].draw), (&deck.items[3].terms, deck.items[3].draw), "as in the deck");
+    parts.ledger.apply(&did(1, deck.items[3].user_id.0, Kind::Pass, TimeDelta::zero()));
+    let refused = recommender.judge(&request(1), deck.items[3].user_id).unwrap();
+    assert_eq!((refused.items.len(), refused.removed[0].filter), (0, FilterName::AlreadyAnswered));
+}
+
 /// The share of all first places (ten for each of 150 viewers) that the most shown tenth of people gets.
 async fn concentration(parts: &Parts, config: &RankerConfig) -> f64 {
     let recommender = recommender(parts, config);
