@@ -13,7 +13,6 @@ use index::ledger::Ledger;
 use index::table::PortraitTable;
 use ranker::{DeckRequest, Parts, RankerConfig, Recheck, Recommender};
 
-#[allow(missing_docs)]
 #[path = "../src/testing.rs"]
 mod testing;
 
