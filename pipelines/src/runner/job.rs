@@ -67,7 +67,7 @@ impl FeatureRunner {
         let topics: Vec<String> = engine.sources().iter().map(|topic| topic.name().to_owned()).collect();
         let from = starting_points(&engine, &self.bus.beginning_offsets(&topics).await?);
         let reader = self.bus.reader(NAME, &topics, &from).await?;
-        let producer = self.bus.producer()?;
+        let producer = self.bus.own_producer()?;
         context.progress.running();
         let mut run = Run {
             engine: Some(engine),
