@@ -1,3 +1,16 @@
 //! How it is given: the HTTP API, its rooms, the commands and the wiring of the one binary `hongniang`.
 
+pub mod commands;
+pub mod config;
+pub mod http;
+pub mod interactions;
 pub mod models;
+pub mod moments;
+pub mod ops;
+pub mod recommend;
+pub mod search;
+pub mod sink;
+pub mod state;
+pub mod users;
+pub mod web;
+pub mod wiring;

@@ -16,7 +16,13 @@ const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; fram
 pub fn router<S: Clone + Send + Sync + 'static>(console_key: Option<&str>) -> Router<S> {
     let page = PAGE.replace("{{service_key}}", &escape(console_key.unwrap_or_default()));
     Router::new()
-        .route("/", get(move || async move { ([(CONTENT_TYPE, "text/html; charset=utf-8"), (CACHE_CONTROL, "no-store"), (CONTENT_SECURITY_POLICY, POLICY)], page).into_response() }))
+        .route(
+            "/",
+            get(move || async move {
+                ([(CONTENT_TYPE, "text/html; charset=utf-8"), (CACHE_CONTROL, "no-store"), (CONTENT_SECURITY_POLICY, POLICY)], page)
+                    .into_response()
+            }),
+        )
         .route("/console.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, "no-cache")], SCRIPT)))
 }
 

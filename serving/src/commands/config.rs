@@ -1,0 +1,23 @@
+//! `config`.
+
+use clap::Args;
+
+use super::Global;
+use crate::config::DEFAULTS;
+
+/// Flags of `config`.
+#[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    /// The documented defaults instead.
+    #[arg(long)]
+    defaults: bool,
+}
+
+pub(super) fn run(global: &Global, args: &ConfigArgs) -> anyhow::Result<()> {
+    if args.defaults {
+        print!("{DEFAULTS}");
+    } else {
+        print!("{}", toml::to_string_pretty(&toml::Value::try_from(global.load()?)?)?);
+    }
+    Ok(())
+}

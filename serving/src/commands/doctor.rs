@@ -1,0 +1,86 @@
+//! `doctor`: whether everything that is needed is there, and what to do where it is not.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use pipelines::bus::Bus;
+use serde::Serialize;
+
+use super::Global;
+use super::report::{ReportArgs, print};
+use crate::config::Config;
+use crate::models::ModelStore;
+
+/// Flags of `doctor`.
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    what: &'static str,
+    good: bool,
+    detail: String,
+}
+
+fn finding(what: &'static str, result: Result<String, String>) -> Finding {
+    let good = result.is_ok();
+    Finding { what, good, detail: result.unwrap_or_else(|e| e) }
+}
+
+/// Exit code 0 when everything is well, 1 otherwise.
+pub(super) async fn run(global: &Global, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    let findings = match global.load() {
+        Err(error) => vec![finding("configuration", Err(format!("{error:#}")))],
+        Ok(config) => vec![
+            finding("configuration", Ok("is well".to_owned())),
+            finding("data folder", writable(&config.data_dir)),
+            finding("model", model(&config)),
+            finding("event log", log(&config).await),
+            finding("address", address(&config)),
+        ],
+    };
+    print(&findings, args.report.format)?;
+    Ok(if findings.iter().all(|f| f.good) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn writable(folder: &Path) -> Result<String, String> {
+    let probe = folder.join(".doctor");
+    let tried = std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&probe, vec![0u8; 1 << 20]))
+        .and_then(|()| std::fs::remove_file(&probe));
+    tried
+        .map(|()| format!("{} can be written", folder.display()))
+        .map_err(|e| format!("{}: {e}; free space or choose another --data-dir", folder.display()))
+}
+
+fn model(config: &Config) -> Result<String, String> {
+    if config.model.encoder == "hashing" {
+        return Ok("hashing: no weights needed".to_owned());
+    }
+    let store = ModelStore::open().map_err(|e| e.to_string())?;
+    let name = if config.model.encoder.is_empty() { &store.manifest().default_encoder } else { &config.model.encoder };
+    store
+        .encoder(name)
+        .map(|e| format!("{} of {} dimensions is there", e.name(), e.dim()))
+        .map_err(|e| format!("{e}; run `hongniang models pull {name}`"))
+}
+
+async fn log(config: &Config) -> Result<String, String> {
+    if config.kafka.brokers.is_empty() {
+        return Ok("embedded".to_owned());
+    }
+    let bus = Bus::new(config.kafka.clone()).map_err(|e| e.to_string())?;
+    bus.ping(Duration::from_secs(5)).await.map(|()| format!("{} answers", config.kafka.brokers)).map_err(|e| e.to_string())
+}
+
+fn address(config: &Config) -> Result<String, String> {
+    let listen = config.http.listen;
+    std::net::TcpListener::bind(listen)
+        .map(|_| format!("{listen} is free"))
+        .map_err(|e| format!("{listen}: {e}; stop what uses it or choose another --listen"))
+}

@@ -1,0 +1,130 @@
+//! The command line.
+
+mod config;
+mod doctor;
+mod models;
+mod pipeline;
+mod query;
+pub mod report;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::{Map, Value, json};
+
+use crate::config::Config;
+
+/// hongniang 红娘: recommends people to each other.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hongniang",
+    version,
+    about,
+    after_help = "Examples:\n  hongniang up                    everything, embedded, on http://127.0.0.1:7878\n  hongniang pipeline dead-letters what was refused, and why\n  hongniang query 'SELECT kind, COUNT(*) FROM interactions GROUP BY kind'"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Configuration file; ./hongniang.toml, if it is there, by default.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where everything embedded is kept.
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Brokers of an outside event log, host:port,host:port.
+    #[arg(long, global = true, value_name = "HOSTS")]
+    brokers: Option<String>,
+    /// Where the API listens.
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// What is logged, such as info or pipelines=debug.
+    #[arg(long, global = true, default_value = "warn,serving=info,pipelines=info", env = "RUST_LOG")]
+    log: String,
+}
+
+impl Global {
+    /// The configuration with the flags on top.
+    ///
+    /// # Errors
+    /// When it is wrong.
+    pub fn load(&self) -> anyhow::Result<Config> {
+        let mut flags = Map::new();
+        if let Some(dir) = &self.data_dir {
+            flags.insert("data_dir".to_owned(), json!(dir));
+        }
+        if let Some(brokers) = &self.brokers {
+            flags.insert("kafka".to_owned(), json!({"brokers": brokers}));
+        }
+        if let Some(listen) = &self.listen {
+            flags.insert("http".to_owned(), json!({"listen": listen}));
+        }
+        Ok(Config::load(self.config.as_deref(), Value::Object(flags))?)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything in this process: log, jobs, indexes, API, console.
+    Up(run::UpArgs),
+    /// The API and this node's indexes; the other jobs run elsewhere (`pipeline run`).
+    Serve,
+    /// Jobs on the stream.
+    #[command(subcommand)]
+    Pipeline(pipeline::PipelineCommand),
+    /// Text encoders: get, list.
+    #[command(subcommand)]
+    Models(models::ModelsCommand),
+    /// SQL over the lake.
+    Query(query::QueryArgs),
+    /// The configuration as it applies here.
+    Config(config::ConfigArgs),
+    /// Whether everything that is needed is there.
+    Doctor(doctor::DoctorArgs),
+    /// The API's description as OpenAPI JSON.
+    Openapi,
+}
+
+/// Parses, runs, and tells failures with their causes.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_new(&cli.global.log).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("hongniang: cannot start threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(dispatch(cli)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("hongniang: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let global = cli.global;
+    match cli.command {
+        Command::Up(args) => run::up(&global, args).await?,
+        Command::Serve => run::serve(&global).await?,
+        Command::Pipeline(command) => pipeline::run(&global, command).await?,
+        Command::Models(command) => models::run(command).await?,
+        Command::Query(args) => query::run(&global, args).await?,
+        Command::Config(args) => config::run(&global, &args)?,
+        Command::Doctor(args) => return doctor::run(&global, &args).await,
+        Command::Openapi => println!("{}", crate::http::openapi().to_pretty_json()?),
+    }
+    Ok(ExitCode::SUCCESS)
+}

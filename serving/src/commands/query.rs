@@ -1,0 +1,41 @@
+//! `query`: SQL over the lake.
+
+use arrow::util::pretty::pretty_format_batches;
+use clap::Args;
+
+use super::Global;
+use super::report::{Format, ReportArgs};
+
+/// Flags of `query`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Tables: interactions, moments, profiles, presence, messages.\nExample:\n  hongniang query 'SELECT kind, COUNT(*) AS n FROM interactions GROUP BY kind ORDER BY n DESC'"
+)]
+pub(super) struct QueryArgs {
+    /// The statement.
+    sql: String,
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
+pub(super) async fn run(global: &Global, args: QueryArgs) -> anyhow::Result<()> {
+    let config = global.load()?;
+    let session = pipelines::lake::session(&config.lake_place()).await?;
+    let batches = session.sql(&args.sql).await?.collect().await?;
+    match args.report.format {
+        Format::Table => println!("{}", pretty_format_batches(&batches)?),
+        Format::Json => {
+            let mut writer = arrow::json::ArrayWriter::new(std::io::stdout());
+            writer.write_batches(&batches.iter().collect::<Vec<_>>())?;
+            writer.finish()?;
+            println!();
+        }
+        Format::Csv => {
+            let mut writer = arrow::csv::Writer::new(std::io::stdout());
+            for batch in &batches {
+                writer.write(batch)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! Configuration: built-in defaults < `hongniang.toml` < `HONGNIANG__SECTION__KEY` < flags. Unknown keys are errors.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use pipelines::assembler::AssemblerConfig;
+use pipelines::bus::BusConfig;
+use pipelines::embedder::EmbedderConfig;
+use pipelines::gate::GateConfig;
+use pipelines::indexer::IndexerConfig;
+use pipelines::lake::LakeConfig;
+use pipelines::ledger_feed::LedgerConfig;
+use pipelines::runner::RunnerConfig;
+use ranker::RankerConfig;
+use serde::{Deserialize, Serialize};
+
+/// The key that works until another is configured; only ever on loopback.
+pub const DEVELOPMENT_KEY: &str = "development-key";
+
+/// The documented defaults.
+pub const DEFAULTS: &str = include_str!("../hongniang.default.toml");
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where everything embedded is kept.
+    pub data_dir: PathBuf,
+    /// The API.
+    pub http: HttpConfig,
+    /// The event log; without `brokers` the embedded broker.
+    pub kafka: BusConfig,
+    /// The embedded broker.
+    pub broker: EmbeddedConfig,
+    /// The gate.
+    pub gate: GateConfig,
+    /// The feature runner.
+    pub runner: RunnerConfig,
+    /// The lake writer.
+    pub lake: LakeConfig,
+    /// The embedding worker.
+    pub embedder: EmbedderConfig,
+    /// The assembler.
+    pub assembler: AssemblerConfig,
+    /// The indexer.
+    pub indexer: IndexerConfig,
+    /// The ledger feed.
+    pub ledger: LedgerConfig,
+    /// The text encoder.
+    pub model: ModelConfig,
+    /// The vector store.
+    pub vectors: VectorsConfig,
+    /// Pages of recommendations.
+    pub recommend: RecommendConfig,
+    /// Ranking.
+    pub ranker: RankerConfig,
+}
+
+/// The `[http]` section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// Keys of trusted back ends.
+    pub service_keys: Vec<String>,
+    /// Largest request body in bytes.
+    pub body_limit: usize,
+    /// Seconds until a request is given up.
+    pub timeout_s: u64,
+    /// Hours for which an `Idempotency-Key` gives the same answer again.
+    pub idempotency_hours: u64,
+}
+
+/// The `[broker]` section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmbeddedConfig {
+    /// Where the embedded broker listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+/// The `[model]` section.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Name of the text encoder in the model manifest; empty for the default one, `hashing` for one without weights.
+    pub encoder: String,
+}
+
+/// The `[vectors]` section.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VectorsConfig {
+    /// gRPC address of a Qdrant server; empty for Qdrant Edge in the process.
+    pub url: String,
+}
+
+/// The `[recommend]` section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecommendConfig {
+    /// Minutes for which a deck is kept.
+    pub deck_minutes: u64,
+    /// Decks that are kept at most.
+    pub decks: u64,
+    /// People of a page when `limit` is not given.
+    pub default_limit: usize,
+    /// People of a page at most.
+    pub max_limit: usize,
+    /// Milliseconds after which a deck out of the hot pool is given instead.
+    pub deadline_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("hongniang-data"),
+            http: HttpConfig::default(),
+            kafka: BusConfig { brokers: String::new(), ..BusConfig::default() },
+            broker: EmbeddedConfig::default(),
+            gate: GateConfig::default(),
+            runner: RunnerConfig::default(),
+            lake: LakeConfig::default(),
+            embedder: EmbedderConfig::default(),
+            assembler: AssemblerConfig::default(),
+            indexer: IndexerConfig::default(),
+            ledger: LedgerConfig::default(),
+            model: ModelConfig::default(),
+            vectors: VectorsConfig::default(),
+            recommend: RecommendConfig::default(),
+            ranker: RankerConfig::default(),
+        }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 7878));
+        Self { listen, service_keys: vec![DEVELOPMENT_KEY.to_owned()], body_limit: 1 << 20, timeout_s: 30, idempotency_hours: 24 }
+    }
+}
+
+impl Default for EmbeddedConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)) }
+    }
+}
+
+impl Default for RecommendConfig {
+    fn default() -> Self {
+        Self { deck_minutes: 10, decks: 20_000, default_limit: 10, max_limit: 50, deadline_ms: 2_000 }
+    }
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigFault {
+    /// A file is missing.
+    #[error("{0} does not exist; leave out --config to use the defaults")]
+    Missing(PathBuf),
+    /// A key or value is wrong.
+    #[error("configuration: {0}; `hongniang config --defaults` shows every key")]
+    Wrong(Box<figment::Error>),
+    /// A value does not make sense.
+    #[error("configuration: {field}: {reason}")]
+    Value {
+        /// The key.
+        field: &'static str,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// Reads the configuration: the defaults, then `file` (or `hongniang.toml` here, if there is one), then the environment, then `flags`.
+    ///
+    /// # Errors
+    /// When a named file is missing, a key unknown, or a value senseless.
+    pub fn load(file: Option<&Path>, flags: impl Serialize) -> Result<Self, ConfigFault> {
+        if let Some(file) = file.filter(|f| !f.exists()) {
+            return Err(ConfigFault::Missing(file.to_path_buf()));
+        }
+        let file = file.unwrap_or(Path::new("hongniang.toml"));
+        let figment = Figment::from(Toml::string(DEFAULTS)).merge(Toml::file(file)).merge(Env::prefixed("HONGNIANG__").split("__"));
+        let config: Self = figment.merge(Serialized::defaults(flags)).extract().map_err(|e| ConfigFault::Wrong(Box::new(e)))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn validate(&self) -> Result<(), ConfigFault> {
+        let wrong = |field, reason: &str| Err(ConfigFault::Value { field, reason: reason.to_owned() });
+        let keys = &self.http.service_keys;
+        if keys.is_empty() || keys.iter().any(|k| k.trim().is_empty()) {
+            return wrong("http.service_keys", "needs at least one key, and no empty one");
+        }
+        if !self.http.listen.ip().is_loopback() && keys.iter().any(|k| k == DEVELOPMENT_KEY || k.len() < 16) {
+            return wrong(
+                "http.service_keys",
+                "the development key and keys under 16 characters only work on loopback; set keys of your own",
+            );
+        }
+        if self.recommend.max_limit == 0 || self.recommend.default_limit == 0 || self.recommend.default_limit > self.recommend.max_limit {
+            return wrong("recommend.default_limit", "must be 1 to recommend.max_limit");
+        }
+        self.ranker.validate().map_err(|e| ConfigFault::Value { field: "ranker", reason: e.to_string() })
+    }
+
+    /// Where the lake lies.
+    pub fn lake_place(&self) -> String {
+        self.data_dir.join("lake").display().to_string()
+    }
+
+    /// Where jobs save their state.
+    pub fn state_place(&self) -> String {
+        self.data_dir.join("state").display().to_string()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_defaults_are_the_defaults() {
+        let documented: Config = Figment::from(Toml::string(DEFAULTS)).extract().unwrap();
+        assert_eq!(documented, Config::default());
+    }
+
+    #[test]
+    fn unknown_keys_are_named() {
+        let error = Figment::from(Toml::string(DEFAULTS)).merge(Toml::string("[http]\nlisten_on = \"x\"")).extract::<Config>().unwrap_err();
+        assert!(error.to_string().contains("listen_on"), "{error}");
+    }
+
+    #[test]
+    fn the_development_key_stays_at_home() {
+        let mut config = Config::default();
+        config.http.listen = SocketAddr::from(([0, 0, 0, 0], 80));
+        assert!(config.validate().unwrap_err().to_string().contains("service_keys"));
+    }
+}

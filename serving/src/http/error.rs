@@ -1,0 +1,117 @@
+//! Errors as the API tells them: RFC 9457 `application/problem+json` with a stable `code`.
+
+use axum::Json;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use features::validate::FieldError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The body of every error.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// Stable, for programs: `unknown_user`, `invalid_fields`, …
+    pub code: &'static str,
+    /// Short, for people.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened here, and the remedy.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// The fields that are not as they must be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldError>,
+}
+
+/// Every way a request can fail.
+#[derive(Debug, Clone)]
+pub enum ApiError {
+    /// No valid key.
+    Unauthorized,
+    /// Somebody or something that is not there.
+    NotFound(&'static str, String),
+    /// A body, query or path that cannot be read.
+    Malformed(StatusCode, String),
+    /// Fields that break a rule.
+    Invalid(Vec<FieldError>),
+    /// An `Idempotency-Key` used for another request.
+    KeyReused,
+    /// Not now.
+    Unavailable(String),
+    /// A mistake of ours; told in the log only.
+    Internal(String),
+}
+
+impl ApiError {
+    /// One wrong field.
+    pub fn field(field: &str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError { field: field.to_owned(), message: message.into() }])
+    }
+
+    /// An unknown user.
+    pub fn unknown_user(id: impl std::fmt::Display) -> Self {
+        Self::NotFound("unknown_user", format!("there is no user {id}; PUT /v1/users/{id} makes one"))
+    }
+
+    /// The body of the answer.
+    pub fn problem(&self) -> Problem {
+        let (code, title, status, detail) = match self {
+            Self::Unauthorized => (
+                "unauthorized",
+                "A service key is needed",
+                401,
+                "send `Authorization: Bearer <key>` with a key of http.service_keys".to_owned(),
+            ),
+            Self::NotFound(code, detail) => (*code, "Not found", 404, detail.clone()),
+            Self::Malformed(status, detail) => match status.as_u16() {
+                404 => ("not_found", "Not found", 404, detail.clone()),
+                405 => ("method_not_allowed", "Method not allowed", 405, detail.clone()),
+                408 => ("timeout", "The request took too long", 408, detail.clone()),
+                413 => ("body_too_large", "The body is too large", 413, detail.clone()),
+                415 => ("unsupported_media_type", "The body must be JSON", 415, detail.clone()),
+                _ => ("malformed", "The request cannot be read", 400, detail.clone()),
+            },
+            Self::Invalid(_) => ("invalid_fields", "Some fields are not as they must be", 422, String::new()),
+            Self::KeyReused => (
+                "idempotency_key_reused",
+                "This Idempotency-Key belongs to another request",
+                422,
+                "use a new key for a new request".to_owned(),
+            ),
+            Self::Unavailable(detail) => ("unavailable", "Not now; try again", 503, detail.clone()),
+            Self::Internal(_) => ("internal", "Something went wrong here", 500, "the log has the details, by X-Request-ID".to_owned()),
+        };
+        let fields = if let Self::Invalid(fields) = self { fields.clone() } else { Vec::new() };
+        Problem { code, title, status, detail, fields }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if let Self::Internal(reason) = &self {
+            tracing::error!(reason, "a request failed");
+        }
+        let problem = self.problem();
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(problem)).into_response();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response
+    }
+}
+
+impl From<crate::sink::SinkError> for ApiError {
+    fn from(error: crate::sink::SinkError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<index::IndexError> for ApiError {
+    fn from(error: index::IndexError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}

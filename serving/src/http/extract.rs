@@ -1,0 +1,85 @@
+//! Extractors that answer with problems.
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use features::ids::{EventId, derived_event_id};
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+
+/// A JSON body.
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match axum::Json::<T>::from_request(request, state).await {
+            Ok(axum::Json(body)) => Ok(Self(body)),
+            Err(JsonRejection::JsonDataError(error)) => Err(data_error(&error.body_text())),
+            Err(error) => Err(ApiError::Malformed(error.status(), error.body_text())),
+        }
+    }
+}
+
+/// `Failed to deserialize …: a.b: reason at line 1 column 2` names the field and the reason.
+fn data_error(text: &str) -> ApiError {
+    let told = text.split_once(": ").map_or(text, |(_, rest)| rest);
+    match told.split_once(": ") {
+        Some((field, message)) if !field.contains(' ') => ApiError::field(field, message),
+        _ => ApiError::field("body", told),
+    }
+}
+
+/// Query parameters.
+pub struct Params<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(error) => Err(ApiError::field("query", error.body_text())),
+        }
+    }
+}
+
+/// The id of the request, as it came in `X-Request-ID` or as it was given here.
+pub struct RequestId(pub Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for RequestId {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(parts.headers.get("x-request-id").and_then(|v| v.to_str().ok()).map(str::to_owned)))
+    }
+}
+
+/// Ids for the events a request causes: new ones, or with an `Idempotency-Key` always the same.
+pub struct EventIds(Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for EventIds {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let key = parts.headers.get("idempotency-key").and_then(|v| v.to_str().ok());
+        Ok(Self(key.map(|key| format!("{} {} {key}", parts.method, parts.uri.path()))))
+    }
+}
+
+impl EventIds {
+    /// The id of the `i`-th event.
+    pub fn get(&self, i: usize) -> EventId {
+        match &self.0 {
+            Some(request) => derived_event_id(&[request, &i.to_string()]),
+            None => EventId::now_v7(),
+        }
+    }
+
+    /// Whether a repeat gives the same ids.
+    pub fn are_derived(&self) -> bool {
+        self.0.is_some()
+    }
+}

@@ -1,0 +1,114 @@
+//! The router's frame: layers around the rooms, documentation, and answers for what is not there.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderName, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::trace::TraceLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::auth::require_key;
+use super::error::ApiError;
+use super::idempotency::{Answers, repeat};
+use crate::config::DEVELOPMENT_KEY;
+use crate::state::App;
+use crate::{interactions, moments, ops, recommend, search, users, web};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "hongniang",
+        description = "Recommendations of people to each other, and what belongs to it. Every request needs a service key: `Authorization: Bearer <key>`. \
+                       Errors are `application/problem+json` with a stable `code`. Ids are strings, times RFC 3339, distances buckets."
+    ),
+    security(("service_key" = [])),
+    modifiers(&Keys)
+)]
+struct Api;
+
+struct Keys;
+
+impl utoipa::Modify for Keys {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+        let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+        api.components.get_or_insert_default().add_security_scheme("service_key", bearer);
+    }
+}
+
+fn rooms() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Api::openapi())
+        .merge(recommend::router())
+        .merge(interactions::router())
+        .merge(users::router())
+        .merge(moments::router())
+        .merge(search::router())
+        .merge(ops::private())
+}
+
+/// The API's description.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    rooms().split_for_parts().1
+}
+
+/// Everything that is served.
+pub fn router(app: App) -> Router {
+    let http = &app.config.http;
+    let (rooms, api) = rooms().split_for_parts();
+    let answers = Answers::new(http.idempotency_hours, http.body_limit);
+    let rooms = rooms.layer(from_fn_with_state(answers, repeat)).layer(from_fn_with_state(app.clone(), require_key));
+    let console_key = http.listen.ip().is_loopback().then_some(DEVELOPMENT_KEY).filter(|key| http.service_keys.iter().any(|k| k == key));
+    let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", api);
+    let request_id = HeaderName::from_static("x-request-id");
+    let timeout = Duration::from_secs(http.timeout_s);
+    let layers = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::new(request_id.clone(), MakeRequestUuid))
+        .layer(PropagateRequestIdLayer::new(request_id))
+        .layer(TraceLayer::new_for_http())
+        .layer(from_fn(measure))
+        .layer(CompressionLayer::new())
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(move |request: Request, next: Next| give_up(timeout, request, next)));
+    Router::new()
+        .merge(rooms)
+        .merge(ops::public())
+        .merge(docs)
+        .merge(web::router(console_key))
+        .method_not_allowed_fallback(async || {
+            ApiError::Malformed(StatusCode::METHOD_NOT_ALLOWED, "see /docs for what this address allows".to_owned())
+        })
+        .fallback(async || ApiError::Malformed(StatusCode::NOT_FOUND, "there is nothing at this address; see /docs".to_owned()))
+        .layer(DefaultBodyLimit::max(http.body_limit))
+        .layer(layers)
+        .with_state(app)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer asks for this signature")]
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    ApiError::Internal(format!("a handler panicked: {}", said.unwrap_or("without a word"))).into_response()
+}
+
+async fn give_up(after: Duration, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(after, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::Malformed(StatusCode::REQUEST_TIMEOUT, format!("it was given up after {} s", after.as_secs())).into_response(),
+    }
+}
+
+async fn measure(request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<axum::extract::MatchedPath>().map_or("unmatched", |p| p.as_str()).to_owned();
+    let (method, begun) = (request.method().to_string(), std::time::Instant::now());
+    let response = next.run(request).await;
+    let labels = [("method", method), ("path", path), ("status", response.status().as_u16().to_string())];
+    metrics::histogram!("hongniang_http_seconds", &labels).record(begun.elapsed().as_secs_f64());
+    response
+}

@@ -1,0 +1,11 @@
+//! What all rooms share: errors, keys, ids of requests, repeats, and the router's frame.
+
+mod auth;
+mod error;
+mod extract;
+mod frame;
+mod idempotency;
+
+pub use self::error::{ApiError, Problem};
+pub use self::extract::{Body, EventIds, Params, RequestId};
+pub use self::frame::{openapi, router};

@@ -1,0 +1,103 @@
+//! Parse, call, reply.
+
+use axum::Json;
+use axum::extract::State;
+use features::event::Event;
+use features::ids::EventId;
+use features::validate::FieldError;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::service::{self, Item, Sign};
+use crate::http::{ApiError, Body, EventIds, Problem, RequestId};
+use crate::state::App;
+
+const MOST: usize = 500;
+
+/// The routes of the room.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(interactions)).routes(routes!(presence))
+}
+
+/// A batch; each item is judged by itself.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Batch {
+    /// 1 to 500 items.
+    #[schema(value_type = Vec<Object>)]
+    items: Vec<Value>,
+}
+
+/// What became of each item, in order.
+#[derive(Debug, Serialize, ToSchema)]
+struct Results {
+    /// One per item.
+    items: Vec<Outcome>,
+    /// How many were accepted.
+    accepted: usize,
+}
+
+/// What became of an item: an event id, or what is wrong.
+#[derive(Debug, Serialize, ToSchema)]
+struct Outcome {
+    /// Id of the durable event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    event_id: Option<EventId>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Vec<FieldError>>,
+}
+
+type Checked = Result<Event, Vec<FieldError>>;
+
+/// Reads and checks the items one by one; one that cannot be read spoils no other.
+fn check<T: serde::de::DeserializeOwned>(batch: Batch, judge: impl Fn(usize, T) -> Checked) -> Result<Vec<Checked>, ApiError> {
+    if batch.items.is_empty() || batch.items.len() > MOST {
+        return Err(ApiError::field("items", format!("has {} entries; 1 to {MOST} are allowed", batch.items.len())));
+    }
+    let read = |(i, value): (usize, Value)| match serde_json::from_value::<T>(value) {
+        Ok(item) => judge(i, item),
+        Err(error) => Err(vec![FieldError { field: format!("items[{i}]"), message: error.to_string() }]),
+    };
+    Ok(batch.items.into_iter().enumerate().map(read).collect())
+}
+
+async fn accept(app: &App, checked: Vec<Checked>) -> Result<Json<Results>, ApiError> {
+    service::accept(app, &checked).await?;
+    let accepted = checked.iter().filter(|c| c.is_ok()).count();
+    let outcome = |c: Checked| match c {
+        Ok(event) => Outcome { event_id: Some(event.event_id()), error: None },
+        Err(fields) => Outcome { event_id: None, error: Some(fields) },
+    };
+    Ok(Json(Results { items: checked.into_iter().map(outcome).collect(), accepted }))
+}
+
+/// Likes, passes, comments, blocks and the rest. An answer of 200 tells of each item whether it was accepted.
+#[utoipa::path(post, path = "/v1/interactions", tag = "interactions", request_body = Batch, responses(
+    (status = 200, body = Results), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+async fn interactions(
+    State(app): State<App>,
+    RequestId(request_id): RequestId,
+    ids: EventIds,
+    Body(batch): Body<Batch>,
+) -> Result<Json<Results>, ApiError> {
+    let checked = check(batch, |i, item: Item| service::interaction(&app, item, ids.get(i), request_id.clone()))?;
+    accept(&app, checked).await
+}
+
+/// App opens, heartbeats and locations.
+#[utoipa::path(post, path = "/v1/presence", tag = "interactions", request_body = Batch, responses(
+    (status = 200, body = Results), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+async fn presence(
+    State(app): State<App>,
+    RequestId(request_id): RequestId,
+    ids: EventIds,
+    Body(batch): Body<Batch>,
+) -> Result<Json<Results>, ApiError> {
+    let checked = check(batch, |i, sign: Sign| service::sign(&app, sign, ids.get(i), request_id.clone()))?;
+    accept(&app, checked).await
+}

@@ -1,0 +1,119 @@
+//! Items to events, checked one by one.
+
+use chrono::{DateTime, Utc};
+use features::event::{Event, InteractionEvent, InteractionKind, PresenceEvent, PresenceKind};
+use features::ids::{EventId, MomentId, UserId};
+use features::profile::Position;
+use features::text::normal_tag;
+use features::validate::{FieldError, validate};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::state::App;
+
+/// Something somebody did to somebody.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Item {
+    /// What.
+    pub(super) kind: InteractionKind,
+    /// Who did it.
+    pub(super) actor_id: UserId,
+    /// To whom.
+    pub(super) target_id: UserId,
+    /// The Moment it was about.
+    pub(super) moment_id: Option<MomentId>,
+    /// Text of a comment, reply or report.
+    pub(super) text: Option<String>,
+    /// Tags of what it was about; filled in when left out.
+    pub(super) tags: Option<Vec<String>>,
+    /// The deck that showed the target.
+    pub(super) deck_id: Option<String>,
+    /// Position in that deck.
+    pub(super) position: Option<u32>,
+    /// Id of the event, a UUID of version 7; a repeat with the same id counts once.
+    #[schema(value_type = Option<String>)]
+    pub(super) event_id: Option<EventId>,
+    /// When it happened; now, when left out.
+    pub(super) event_time: Option<DateTime<Utc>>,
+}
+
+/// A sign of life.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sign {
+    /// What.
+    pub(super) kind: PresenceKind,
+    /// Whose.
+    pub(super) user_id: UserId,
+    /// Where, for `location`.
+    pub(super) position: Option<Position>,
+    /// Id of the event, a UUID of version 7; a repeat with the same id counts once.
+    #[schema(value_type = Option<String>)]
+    pub(super) event_id: Option<EventId>,
+    /// When it happened; now, when left out.
+    pub(super) event_time: Option<DateTime<Utc>>,
+}
+
+type Checked = Result<Event, Vec<FieldError>>;
+
+fn unknown(field: &str, user: UserId) -> Vec<FieldError> {
+    vec![FieldError { field: field.to_owned(), message: format!("there is no user {user}") }]
+}
+
+/// An interaction as an event, or what is wrong with it.
+pub(super) fn interaction(app: &App, item: Item, event_id: EventId, request_id: Option<String>) -> Checked {
+    let now = app.now();
+    let table = &app.indexes.table;
+    if table.profile(item.actor_id).is_none() {
+        return Err(unknown("actor_id", item.actor_id));
+    }
+    let Some(target) = table.profile(item.target_id) else { return Err(unknown("target_id", item.target_id)) };
+    let protects =
+        matches!(item.kind, InteractionKind::Block | InteractionKind::Unblock | InteractionKind::Report | InteractionKind::Unfollow);
+    if !protects && app.indexes.ledger.blocked(item.actor_id, item.target_id) {
+        return Err(vec![FieldError { field: "target_id".to_owned(), message: "is not available to the actor".to_owned() }]);
+    }
+    let moment_tags = item.moment_id.and_then(|m| app.indexes.text.moment(m).ok().flatten()).map(|m| m.tags);
+    let tags = item.tags.or(moment_tags).unwrap_or_else(|| target.tags.clone());
+    let event = Event::Interaction(InteractionEvent {
+        event_id: item.event_id.unwrap_or(event_id),
+        event_time: item.event_time.unwrap_or(now),
+        kind: item.kind,
+        request_id,
+        actor_id: item.actor_id,
+        target_id: item.target_id,
+        moment_id: item.moment_id,
+        text: item.text,
+        tags: tags.iter().map(|t| normal_tag(t)).collect(),
+        deck_id: item.deck_id,
+        position: item.position,
+    });
+    validate(&event, now).map(|()| event)
+}
+
+/// A sign of life as an event, or what is wrong with it.
+pub(super) fn sign(app: &App, sign: Sign, event_id: EventId, request_id: Option<String>) -> Checked {
+    let now = app.now();
+    if app.indexes.table.profile(sign.user_id).is_none() {
+        return Err(unknown("user_id", sign.user_id));
+    }
+    let event = Event::Presence(PresenceEvent {
+        event_id: sign.event_id.unwrap_or(event_id),
+        event_time: sign.event_time.unwrap_or(now),
+        kind: sign.kind,
+        request_id,
+        user_id: sign.user_id,
+        position: sign.position,
+    });
+    validate(&event, now).map(|()| event)
+}
+
+/// Makes the good ones durable, then lets them count.
+pub(super) async fn accept(app: &App, checked: &[Checked]) -> Result<(), crate::sink::SinkError> {
+    let events: Vec<Event> = checked.iter().filter_map(|c| c.as_ref().ok().cloned()).collect();
+    app.sink.publish(&events).await?;
+    let interactions = events.iter().filter_map(|e| if let Event::Interaction(i) = e { Some(i) } else { None });
+    app.indexes.ledger.apply_all(interactions);
+    Ok(())
+}

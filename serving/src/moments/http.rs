@@ -1,0 +1,161 @@
+//! Parse, call, reply.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
+use features::event::{Event, Media, MomentEvent, MomentKind, QuestionAnswer};
+use features::ids::{MomentId, UserId};
+use features::text::normal_tag;
+use features::validate::validate;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::id;
+use crate::http::{ApiError, Body, EventIds, Problem, RequestId};
+use crate::state::App;
+
+/// The routes of the room.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(post_moment)).routes(routes!(get_moment, delete_moment))
+}
+
+/// A Moment to publish.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewMoment {
+    /// Who publishes it.
+    author_id: UserId,
+    /// Title, at most 100 characters.
+    #[serde(default)]
+    title: String,
+    /// Text, at most 5,000 characters.
+    #[serde(default)]
+    text: String,
+    /// The rounds with the agent.
+    #[serde(default)]
+    answers: Vec<QuestionAnswer>,
+    /// Tags, at most 30.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// Photos and videos.
+    #[serde(default)]
+    media: Vec<Media>,
+}
+
+/// A published Moment.
+#[derive(Debug, Serialize, ToSchema)]
+struct Published {
+    /// Its id.
+    moment_id: MomentId,
+    /// When.
+    published_at: DateTime<Utc>,
+}
+
+/// A Moment as it was published.
+#[derive(Debug, Serialize, ToSchema)]
+struct Moment {
+    /// Its id.
+    moment_id: MomentId,
+    /// Who published it.
+    author_id: UserId,
+    /// Title.
+    title: String,
+    /// Title, text and answers.
+    text: String,
+    /// Tags.
+    tags: Vec<String>,
+    /// When.
+    published_at: DateTime<Utc>,
+}
+
+/// Publishes a Moment.
+#[utoipa::path(post, path = "/v1/moments", tag = "moments", request_body = NewMoment, responses(
+    (status = 201, body = Published), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+async fn post_moment(
+    State(app): State<App>,
+    RequestId(request_id): RequestId,
+    ids: EventIds,
+    Body(new): Body<NewMoment>,
+) -> Result<(StatusCode, Json<Published>), ApiError> {
+    if app.indexes.table.profile(new.author_id).is_none() {
+        return Err(ApiError::unknown_user(new.author_id));
+    }
+    let (now, event_id) = (app.now(), ids.get(0));
+    let moment_id = if ids.are_derived() { id::of(event_id) } else { id::next(now, event_id) };
+    let moment = MomentEvent {
+        event_id,
+        event_time: now,
+        kind: MomentKind::Published,
+        request_id,
+        moment_id,
+        author_id: new.author_id,
+        published_at: now,
+        title: new.title,
+        text: new.text,
+        answers: new.answers,
+        tags: new.tags.iter().map(|t| normal_tag(t)).collect(),
+        media: new.media,
+        text_chars: 0,
+        answer_chars: 0,
+        media_count: 0,
+    };
+    let event = Event::Moment(moment.with_counts());
+    validate(&event, now).map_err(ApiError::Invalid)?;
+    app.sink.publish(&[event]).await?;
+    Ok((StatusCode::CREATED, Json(Published { moment_id, published_at: now })))
+}
+
+fn find(app: &App, id: &str) -> Result<index::text::StoredMoment, ApiError> {
+    let id: MomentId = id.parse().map_err(|e: features::ids::IdError| ApiError::field("id", e.to_string()))?;
+    let unknown = || ApiError::NotFound("unknown_moment", format!("there is no Moment {id}; a new one is found within about a second"));
+    app.indexes.text.moment(id)?.ok_or_else(unknown)
+}
+
+/// A Moment.
+#[utoipa::path(get, path = "/v1/moments/{id}", tag = "moments", params(("id" = String, Path, description = "Moment id")), responses(
+    (status = 200, body = Moment), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+async fn get_moment(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Moment>, ApiError> {
+    let m = find(&app, &id)?;
+    Ok(Json(Moment {
+        moment_id: m.moment_id,
+        author_id: m.author_id,
+        title: m.title,
+        text: m.text,
+        tags: m.tags,
+        published_at: m.published_at,
+    }))
+}
+
+/// Deletes a Moment; the stream takes it out of every index.
+#[utoipa::path(delete, path = "/v1/moments/{id}", tag = "moments", params(("id" = String, Path, description = "Moment id")), responses(
+    (status = 202, description = "Deleted; the stream takes it out of every index"), (status = 401, body = Problem), (status = 404, body = Problem)))]
+async fn delete_moment(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    RequestId(request_id): RequestId,
+    ids: EventIds,
+) -> Result<StatusCode, ApiError> {
+    let m = find(&app, &id)?;
+    let moment = MomentEvent {
+        event_id: ids.get(0),
+        event_time: app.now(),
+        kind: MomentKind::Deleted,
+        request_id,
+        moment_id: m.moment_id,
+        author_id: m.author_id,
+        published_at: m.published_at,
+        title: String::new(),
+        text: m.text.chars().take(5000).collect(),
+        answers: Vec::new(),
+        tags: m.tags,
+        media: Vec::new(),
+        text_chars: 0,
+        answer_chars: 0,
+        media_count: 0,
+    };
+    app.sink.publish(&[Event::Moment(moment.with_counts())]).await?;
+    Ok(StatusCode::ACCEPTED)
+}

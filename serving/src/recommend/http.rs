@@ -1,0 +1,184 @@
+//! Parse, call, reply.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use features::ids::UserId;
+use features::profile::Position;
+use ranker::{DeckItem, Removed};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::service::{self, Ask, Page};
+use crate::http::{ApiError, Params, Problem, RequestId};
+use crate::state::App;
+
+/// The routes of the room.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(recommendations)).routes(routes!(explain))
+}
+
+/// What can be asked.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Whom for.
+    #[param(value_type = String)]
+    viewer: UserId,
+    /// People of the page.
+    limit: Option<usize>,
+    /// Goes on where a page ended.
+    cursor: Option<String>,
+    /// Latitude of where the viewer is now, with `lon`.
+    lat: Option<f64>,
+    /// Longitude of where the viewer is now, with `lat`.
+    lon: Option<f64>,
+}
+
+/// A page of people.
+#[derive(Debug, Serialize, ToSchema)]
+struct Recommendations {
+    /// The deck the page is of; explains under `/v1/recommendations/{deck}/explain`.
+    deck_id: String,
+    /// The people, best first.
+    items: Vec<Recommended>,
+    /// Gives the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    /// What did not work, if anything.
+    degraded: Vec<String>,
+}
+
+/// Somebody recommended.
+#[derive(Debug, Serialize, ToSchema)]
+struct Recommended {
+    /// Who.
+    user_id: UserId,
+    /// Shown name.
+    nickname: String,
+    /// Age in years.
+    age: u8,
+    /// City.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    city: Option<String>,
+    /// Bio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bio: Option<String>,
+    /// Interests.
+    tags: Vec<String>,
+    /// How far, as a bucket.
+    distance: &'static str,
+    /// Position in the deck, from 0; send it back with what the viewer does.
+    position: usize,
+    /// Score, 0 to 1.
+    score: f32,
+    /// Why, in the language of `Accept-Language`.
+    reasons: Vec<String>,
+}
+
+/// People for a viewer, best first. Who is on the page counts as shown from now on.
+#[utoipa::path(get, path = "/v1/recommendations", tag = "recommendations", params(Wanted), responses(
+    (status = 200, body = Recommendations), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+async fn recommendations(
+    State(app): State<App>,
+    RequestId(request_id): RequestId,
+    headers: HeaderMap,
+    Params(wanted): Params<Wanted>,
+) -> Result<Json<Recommendations>, ApiError> {
+    let limit = wanted.limit.unwrap_or(app.config.recommend.default_limit);
+    if !(1..=app.config.recommend.max_limit).contains(&limit) {
+        return Err(ApiError::field("limit", format!("must be 1 to {}", app.config.recommend.max_limit)));
+    }
+    let position = position(wanted.lat, wanted.lon)?;
+    let ask = Ask { viewer: wanted.viewer, limit, cursor: wanted.cursor, position, request_id };
+    let page = service::page(&app, ask).await?;
+    Ok(Json(reply(&app, page, chinese(&headers))))
+}
+
+fn position(lat: Option<f64>, lon: Option<f64>) -> Result<Option<Position>, ApiError> {
+    match (lat, lon) {
+        (None, None) => Ok(None),
+        (Some(lat), _) if !(-90.0..=90.0).contains(&lat) => Err(ApiError::field("lat", "must be −90 to 90")),
+        (_, Some(lon)) if !(-180.0..=180.0).contains(&lon) => Err(ApiError::field("lon", "must be −180 to 180")),
+        (Some(lat), Some(lon)) => Ok(Some(Position { lat, lon })),
+        _ => Err(ApiError::field("lat", "and lon go together; send both or none")),
+    }
+}
+
+fn chinese(headers: &HeaderMap) -> bool {
+    headers.get("accept-language").and_then(|v| v.to_str().ok()).is_some_and(|v| v.trim_start().to_ascii_lowercase().starts_with("zh"))
+}
+
+fn reply(app: &App, page: Page, chinese: bool) -> Recommendations {
+    let now = app.now();
+    let items = page.items.into_iter().filter_map(|(position, item)| {
+        let profile = app.indexes.table.profile(item.user_id)?;
+        Some(Recommended {
+            user_id: item.user_id,
+            nickname: profile.nickname.clone(),
+            age: profile.age(now),
+            city: profile.city.clone(),
+            bio: profile.bio.clone(),
+            tags: profile.tags.clone(),
+            distance: item.distance.label(),
+            position,
+            score: item.score,
+            reasons: item.reasons.into_iter().map(|r| if chinese { r.zh } else { r.en }).collect(),
+        })
+    });
+    let items = items.collect();
+    Recommendations { deck_id: page.dealt.deck.deck_id.clone(), items, cursor: page.cursor, degraded: page.dealt.deck.degraded.clone() }
+}
+
+/// Why a deck is as it is.
+#[derive(Debug, Serialize, ToSchema)]
+struct Explanation {
+    /// The deck.
+    deck_id: String,
+    /// Whose.
+    viewer: UserId,
+    /// Hash of the configuration that made it.
+    config_version: String,
+    /// The region whose weights applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    /// Everybody shown so far, with every term of the score.
+    shown: Vec<ExplainedItem>,
+    /// Everybody taken out, with the filter.
+    removed: Vec<Removed>,
+    /// What did not work, if anything.
+    degraded: Vec<String>,
+}
+
+/// Somebody shown, explained.
+#[derive(Debug, Serialize, ToSchema)]
+struct ExplainedItem {
+    /// Position in the deck.
+    position: usize,
+    /// Sources, terms, draw, reasons.
+    #[serde(flatten)]
+    item: DeckItem,
+}
+
+/// Sources and terms of everybody shown, and the filter of everybody removed, as long as the deck is kept.
+#[utoipa::path(get, path = "/v1/recommendations/{deck}/explain", tag = "recommendations", params(("deck" = String, Path, description = "Deck id")),
+    responses((status = 200, body = Explanation), (status = 401, body = Problem), (status = 404, body = Problem)))]
+async fn explain(State(app): State<App>, Path(deck): Path<String>) -> Result<Json<Explanation>, ApiError> {
+    let minutes = app.config.recommend.deck_minutes;
+    let gone = || ApiError::NotFound("unknown_deck", format!("there is no deck of this id; decks are kept for {minutes} minutes"));
+    let dealt = app.decks.get(&deck).ok_or_else(gone)?;
+    let (shown, removed) = dealt.explained();
+    let deck = &dealt.deck;
+    Ok(Json(Explanation {
+        deck_id: deck.deck_id.clone(),
+        viewer: deck.viewer,
+        config_version: deck.config_version.clone(),
+        region: deck.region.clone(),
+        shown: shown.into_iter().map(|(position, item)| ExplainedItem { position, item }).collect(),
+        removed,
+        degraded: deck.degraded.clone(),
+    }))
+}

@@ -1,0 +1,133 @@
+//! The rules of pages.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use features::event::{Event, InteractionEvent, InteractionKind};
+use features::ids::{EventId, UserId};
+use features::profile::Position;
+use ranker::Recheck;
+use ranker::{DeckItem, DeckRequest, RankError};
+use tokio::time::timeout;
+
+use super::cursor::Cursor;
+use super::decks::Dealt;
+use crate::http::ApiError;
+use crate::state::App;
+
+/// What a viewer asks for.
+pub(super) struct Ask {
+    pub(super) viewer: UserId,
+    pub(super) limit: usize,
+    pub(super) cursor: Option<String>,
+    pub(super) position: Option<Position>,
+    pub(super) request_id: Option<String>,
+}
+
+/// A page that may be answered.
+pub(super) struct Page {
+    pub(super) dealt: Arc<Dealt>,
+    pub(super) items: Vec<(usize, DeckItem)>,
+    pub(super) cursor: Option<String>,
+}
+
+fn rank_error(error: &RankError, viewer: UserId) -> ApiError {
+    match error {
+        RankError::UnknownViewer(_) => ApiError::unknown_user(viewer),
+        other => ApiError::field("lat", other.to_string()),
+    }
+}
+
+/// Makes a page, with its impressions durable and in the ledger.
+pub(super) async fn page(app: &App, ask: Ask) -> Result<Page, ApiError> {
+    let cursor = ask.cursor.as_deref().map(|text| decode(text, ask.viewer)).transpose()?;
+    let _turn = app.decks.lock(ask.viewer).await;
+    let now = app.now();
+    let kept = cursor.and_then(|c| app.decks.get(&c.deck).map(|dealt| (dealt, c.next)));
+    let (dealt, from) = match kept {
+        Some(kept) => kept,
+        None => (deal(app, &ask, now).await?, 0),
+    };
+    let (items, next) = pick(app, &dealt, &ask, from, now)?;
+    expose(app, &dealt, &items, ask.request_id.as_deref(), now).await?;
+    let more = next < dealt.deck.items.len();
+    let cursor = more.then(|| Cursor { viewer: ask.viewer, deck: dealt.deck.deck_id.clone(), next }.encode());
+    Ok(Page { dealt, items, cursor })
+}
+
+fn decode(text: &str, viewer: UserId) -> Result<Cursor, ApiError> {
+    let cursor = Cursor::decode(text).ok_or_else(|| ApiError::field("cursor", "is not one that was given out; begin without a cursor"))?;
+    if cursor.viewer != viewer {
+        return Err(ApiError::field("cursor", "belongs to another viewer"));
+    }
+    Ok(cursor)
+}
+
+/// A new deck; out of the hot pool when ranking takes too long.
+async fn deal(app: &App, ask: &Ask, now: DateTime<Utc>) -> Result<Arc<Dealt>, ApiError> {
+    let id = EventId::now_v7();
+    let seed = id.as_u64_pair().1;
+    let request = DeckRequest { viewer: ask.viewer, deck_id: id.to_string(), seed, now, position: ask.position, limit: usize::MAX };
+    let deadline = Duration::from_millis(app.config.recommend.deadline_ms);
+    let deck = match timeout(deadline, app.recommender.deck(&request)).await {
+        Ok(deck) => deck,
+        Err(_) => app.recommender.fallback(&request, "ranking took too long"),
+    };
+    let mut deck = deck.map_err(|e| rank_error(&e, ask.viewer))?;
+    if !*app.readiness.table.borrow() || !*app.readiness.ledger.borrow() {
+        deck.degraded.push("still catching up with the event log".to_owned());
+    }
+    metrics::counter!("hongniang_decks_total", "degraded" => (!deck.degraded.is_empty()).to_string()).increment(1);
+    let dealt = Arc::new(Dealt::new(deck, ask.position));
+    app.decks.put(Arc::clone(&dealt));
+    Ok(dealt)
+}
+
+/// The next people of the deck who still may be shown, and where to go on.
+fn pick(app: &App, dealt: &Dealt, ask: &Ask, from: usize, now: DateTime<Utc>) -> Result<(Vec<(usize, DeckItem)>, usize), ApiError> {
+    let (mut items, mut at, mut removed) = (Vec::new(), from, Vec::new());
+    let check = Recheck { viewer: ask.viewer, now, position: dealt.position, shown_by_deck: HashSet::new() };
+    while items.len() < ask.limit && at < dealt.deck.items.len() {
+        let until = (at + ask.limit - items.len()).min(dealt.deck.items.len());
+        let chunk = dealt.deck.items[at..until].to_vec();
+        let positions: Vec<(UserId, usize)> = chunk.iter().zip(at..).map(|(item, position)| (item.user_id, position)).collect();
+        let (kept, gone) = app.recommender.recheck(&check, chunk).map_err(|e| rank_error(&e, ask.viewer))?;
+        let place = |user: UserId| positions.iter().find(|(u, _)| *u == user).map_or(at, |(_, p)| *p);
+        items.extend(kept.into_iter().map(|item| (place(item.user_id), item)));
+        removed.extend(gone);
+        at = until;
+    }
+    let positions: Vec<usize> = items.iter().map(|(at, _)| *at).collect();
+    dealt.note(&positions, removed);
+    Ok((items, at))
+}
+
+/// Impressions: durable first, then in force.
+async fn expose(
+    app: &App,
+    dealt: &Dealt,
+    items: &[(usize, DeckItem)],
+    request_id: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), ApiError> {
+    let impression = |(at, item): &(usize, DeckItem)| InteractionEvent {
+        event_id: EventId::now_v7(),
+        event_time: now,
+        kind: InteractionKind::Impression,
+        request_id: request_id.map(str::to_owned),
+        actor_id: dealt.deck.viewer,
+        target_id: item.user_id,
+        moment_id: None,
+        text: None,
+        tags: Vec::new(),
+        deck_id: Some(dealt.deck.deck_id.clone()),
+        position: u32::try_from(*at).ok(),
+    };
+    let impressions: Vec<InteractionEvent> = items.iter().map(impression).collect();
+    let events: Vec<Event> = impressions.iter().cloned().map(Event::Interaction).collect();
+    app.sink.publish(&events).await?;
+    app.indexes.ledger.apply_all(&impressions);
+    Ok(())
+}

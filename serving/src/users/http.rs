@@ -1,0 +1,143 @@
+//! Parse, call, reply.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use features::event::{Event, ProfileEvent, ProfileKind};
+use features::ids::UserId;
+use features::profile::{Gender, Profile, UserProfile};
+use features::validate::validate_profile;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::{ApiError, Body, EventIds, Params, Problem, RequestId};
+use crate::state::App;
+
+/// The routes of the room.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(put_user, get_user, delete_user)).routes(routes!(list_users))
+}
+
+fn user_id(text: &str) -> Result<UserId, ApiError> {
+    text.parse().map_err(|e: features::ids::IdError| ApiError::field("id", e.to_string()))
+}
+
+/// Makes or replaces a profile.
+#[utoipa::path(put, path = "/v1/users/{id}", tag = "users", params(("id" = String, Path, description = "User id")), request_body = Profile, responses(
+    (status = 200, body = UserProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+async fn put_user(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    RequestId(request_id): RequestId,
+    ids: EventIds,
+    Body(profile): Body<Profile>,
+) -> Result<Json<UserProfile>, ApiError> {
+    let user_id = user_id(&id)?;
+    let now = app.now();
+    validate_profile(&profile, now, "").map_err(ApiError::Invalid)?;
+    let event = ProfileEvent {
+        event_id: ids.get(0),
+        event_time: now,
+        kind: ProfileKind::Updated,
+        request_id,
+        user_id,
+        profile: Some(profile.clone()),
+    };
+    app.sink.publish(&[Event::Profile(event)]).await?;
+    app.indexes.table.overlay(user_id, &profile);
+    Ok(Json(UserProfile { user_id, profile }))
+}
+
+/// A profile, as trusted back ends may see it.
+#[utoipa::path(get, path = "/v1/users/{id}", tag = "users", params(("id" = String, Path, description = "User id")), responses(
+    (status = 200, body = UserProfile), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+async fn get_user(State(app): State<App>, Path(id): Path<String>) -> Result<Json<UserProfile>, ApiError> {
+    let user_id = user_id(&id)?;
+    let profile = app.indexes.table.profile(user_id).ok_or_else(|| ApiError::unknown_user(user_id))?;
+    Ok(Json(UserProfile { user_id, profile: (*profile).clone() }))
+}
+
+/// Erases a person: not found or recommended from the answer on, and taken out of every index by the stream.
+#[utoipa::path(delete, path = "/v1/users/{id}", tag = "users", params(("id" = String, Path, description = "User id")), responses(
+    (status = 202, description = "Erased here; the stream takes the person out of every index"), (status = 401, body = Problem), (status = 404, body = Problem)))]
+async fn delete_user(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    RequestId(request_id): RequestId,
+    ids: EventIds,
+) -> Result<StatusCode, ApiError> {
+    let user_id = user_id(&id)?;
+    if app.indexes.table.profile(user_id).is_none() {
+        return Err(ApiError::unknown_user(user_id));
+    }
+    let event = ProfileEvent { event_id: ids.get(0), event_time: app.now(), kind: ProfileKind::Erased, request_id, user_id, profile: None };
+    app.sink.publish(&[Event::Profile(event)]).await?;
+    app.indexes.table.remove(user_id);
+    app.indexes.ledger.forget(user_id);
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// What can be asked.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Part of the name or city, or a whole id.
+    q: Option<String>,
+    /// People at most, up to 200.
+    limit: Option<usize>,
+}
+
+/// People of the platform.
+#[derive(Debug, Serialize, ToSchema)]
+struct People {
+    /// Some of them, by id.
+    items: Vec<Person>,
+    /// How many there are.
+    total: usize,
+}
+
+/// Somebody, in a line.
+#[derive(Debug, Serialize, ToSchema)]
+struct Person {
+    /// Who.
+    user_id: UserId,
+    /// Shown name.
+    nickname: String,
+    /// Gender.
+    gender: Gender,
+    /// Age in years.
+    age: u8,
+    /// City.
+    city: Option<String>,
+}
+
+/// People, for operators: by part of the name or city, or by id.
+#[utoipa::path(get, path = "/v1/users", tag = "users", params(Wanted), responses((status = 200, body = People), (status = 401, body = Problem), (status = 422, body = Problem)))]
+async fn list_users(State(app): State<App>, Params(wanted): Params<Wanted>) -> Result<Json<People>, ApiError> {
+    let limit = wanted.limit.unwrap_or(50);
+    if !(1..=200).contains(&limit) {
+        return Err(ApiError::field("limit", "must be 1 to 200"));
+    }
+    let q = wanted.q.unwrap_or_default().to_lowercase();
+    let now = app.now();
+    let table = app.indexes.table.read();
+    let fits = |p: &Profile, user: UserId| {
+        q.is_empty()
+            || p.nickname.to_lowercase().contains(&q)
+            || p.city.as_ref().is_some_and(|c| c.to_lowercase().contains(&q))
+            || user.to_string() == q
+    };
+    let people = table.rows().map(|row| (table.user(row), table.profile(row))).filter(|(user, p)| fits(p, *user));
+    let person = |(user_id, p): (UserId, &std::sync::Arc<Profile>)| Person {
+        user_id,
+        nickname: p.nickname.clone(),
+        gender: p.gender,
+        age: p.age(now),
+        city: p.city.clone(),
+    };
+    let items = people.take(limit).map(person).collect();
+    Ok(Json(People { items, total: table.len() }))
+}

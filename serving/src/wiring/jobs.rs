@@ -1,0 +1,110 @@
+//! The jobs, by name.
+
+use std::sync::Arc;
+
+use features::embed::TextEncoder;
+use pipelines::assembler::{self, Assembler};
+use pipelines::bus::Bus;
+use pipelines::embedder::{self, Embedder};
+use pipelines::gate::{self, Gate};
+use pipelines::indexer::{self, Indexer};
+use pipelines::lake::{self, LakeWriter};
+use pipelines::ledger_feed::{self, LedgerFeed};
+use pipelines::runner::{self, FeatureRunner};
+use pipelines::snapshots::SnapshotStore;
+use pipelines::supervisor::{JobContext, JobError, RestartPolicy, Supervisor};
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::sink::EventSink;
+use crate::state::Indexes;
+
+/// Jobs that run anywhere, with what they do.
+pub const JOBS: [(&str, &str); 5] = [
+    (gate::NAME, "inbox → profiles, moments, interactions, presence, messages; refuses go to dead_letters"),
+    (runner::NAME, "filed topics → features.<name>, by the SQL of features/sql"),
+    (lake::NAME, "filed topics → Parquet lake"),
+    (embedder::NAME, "moments, profiles → embeddings"),
+    (assembler::NAME, "features, profiles, embeddings, interactions → portraits"),
+];
+
+/// What jobs are made of.
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) bus: Bus,
+    pub(super) snapshots: SnapshotStore,
+    pub(super) encoder: Arc<dyn TextEncoder>,
+}
+
+/// The jobs that keep this node's indexes: every serving node has its own.
+pub(super) fn spawn_node(
+    supervisor: &Supervisor,
+    shared: &Shared,
+    indexes: &Indexes,
+    sink: Arc<EventSink>,
+    done: (watch::Sender<bool>, watch::Sender<bool>),
+) {
+    let (table_done, ledger_done) = done;
+    let kept = indexer::Indexes {
+        table: Arc::clone(&indexes.table),
+        vectors: Arc::clone(&indexes.vectors),
+        text: Arc::clone(&indexes.text),
+        hot: Arc::clone(&indexes.hot),
+        model: shared.encoder.name().to_owned(),
+        snapshot: shared.config.data_dir.join("state/portraits.table"),
+    };
+    let (bus, config) = (shared.bus.clone(), shared.config.indexer.clone());
+    supervisor.spawn(indexer::NAME, RestartPolicy::default(), move |context| {
+        Indexer::new(bus.clone(), kept.clone(), config.clone(), table_done.clone()).run(context)
+    });
+    let (bus, config, ledger) = (shared.bus.clone(), shared.config.ledger.clone(), Arc::clone(&indexes.ledger));
+    let snapshot = shared.config.data_dir.join("state/ledger");
+    let waiting = Arc::clone(&sink);
+    supervisor.spawn(ledger_feed::NAME, RestartPolicy::default(), move |context| {
+        // What waits in the outbox was acknowledged: it counts before anything else does.
+        match waiting.waiting() {
+            Ok(events) => {
+                ledger.apply_all(events.iter().filter_map(|e| if let features::event::Event::Interaction(i) = e { Some(i) } else { None }));
+            }
+            Err(error) => tracing::error!(%error, "the outbox cannot be read"),
+        }
+        LedgerFeed::new(bus.clone(), Arc::clone(&ledger), snapshot.clone(), config.clone(), ledger_done.clone()).run(context)
+    });
+    supervisor.spawn("outbox", RestartPolicy::default(), move |context| {
+        let sink = Arc::clone(&sink);
+        async move { sink.drain(context).await }
+    });
+}
+
+/// The jobs that may run in this process or in others.
+pub(super) fn spawn_pipelines(supervisor: &Supervisor, shared: &Shared) {
+    let s = shared;
+    let (bus, snapshots, config) = (s.bus.clone(), s.snapshots.clone(), s.config.gate.clone());
+    supervisor.spawn(gate::NAME, RestartPolicy::default(), move |c| Gate::new(bus.clone(), &snapshots, config.clone()).run(c));
+    let (bus, snapshots, config) = (s.bus.clone(), s.snapshots.clone(), s.config.runner.clone());
+    supervisor.spawn(runner::NAME, RestartPolicy::default(), move |c| FeatureRunner::new(bus.clone(), &snapshots, config.clone()).run(c));
+    let (bus, place, config) = (s.bus.clone(), s.config.lake_place(), s.config.lake.clone());
+    supervisor.spawn(lake::NAME, RestartPolicy::default(), move |c| LakeWriter::new(bus.clone(), &place, config.clone()).run(c));
+    let (bus, encoder, config) = (s.bus.clone(), Arc::clone(&s.encoder), s.config.embedder.clone());
+    supervisor
+        .spawn(embedder::NAME, RestartPolicy::default(), move |c| Embedder::new(bus.clone(), Arc::clone(&encoder), config.clone()).run(c));
+    let (bus, snapshots, config) = (s.bus.clone(), s.snapshots.clone(), s.config.assembler.clone());
+    supervisor.spawn(assembler::NAME, RestartPolicy::default(), move |c| Assembler::new(bus.clone(), &snapshots, config.clone()).run(c));
+}
+
+/// Runs one job of [`JOBS`] until its context ends.
+///
+/// # Errors
+/// When the job fails, or there is none of that name.
+pub async fn run_alone(name: &str, config: &Config, bus: Bus, context: JobContext) -> anyhow::Result<()> {
+    let snapshots = SnapshotStore::open(&config.state_place())?;
+    let done: Result<(), JobError> = match name {
+        gate::NAME => Gate::new(bus, &snapshots, config.gate.clone()).run(context).await,
+        runner::NAME => FeatureRunner::new(bus, &snapshots, config.runner.clone()).run(context).await,
+        lake::NAME => LakeWriter::new(bus, &config.lake_place(), config.lake.clone()).run(context).await,
+        embedder::NAME => Embedder::new(bus, super::platform::encoder(config)?, config.embedder.clone()).run(context).await,
+        assembler::NAME => Assembler::new(bus, &snapshots, config.assembler.clone()).run(context).await,
+        other => anyhow::bail!("there is no job `{other}`; `hongniang pipeline list` shows them"),
+    };
+    Ok(done?)
+}

@@ -1,0 +1,9 @@
+//! Where the parts meet: what is embedded is started, what is outside is connected, jobs get what they need.
+
+mod jobs;
+mod platform;
+mod server;
+
+pub use self::jobs::{JOBS, run_alone};
+pub use self::platform::{Log, Platform};
+pub use self::server::{install_metrics, serve};

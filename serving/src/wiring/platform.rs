@@ -1,0 +1,157 @@
+//! The parts of a node, in groups: the log, the indexes, the jobs, the application.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use chrono::Utc;
+use features::embed::{HashingEncoder, TextEncoder};
+use index::hot::HotPool;
+use index::ledger::Ledger;
+use index::table::PortraitTable;
+use index::text::TextIndex;
+use index::vectors::{EdgeVectors, ServerVectors, VectorIndex};
+use pipelines::broker::{BrokerConfig, EmbeddedBroker};
+use pipelines::bus::Bus;
+use pipelines::snapshots::SnapshotStore;
+use pipelines::supervisor::Supervisor;
+use ranker::{Parts, Recommender};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::jobs;
+use crate::config::Config;
+use crate::models::ModelStore;
+use crate::recommend::Decks;
+use crate::sink::EventSink;
+use crate::state::{App, Indexes, Readiness};
+
+/// The event log: outside, or embedded in this process.
+pub struct Log {
+    /// The client.
+    pub bus: Bus,
+    broker: Option<EmbeddedBroker>,
+}
+
+impl Log {
+    /// Connects to `kafka.brokers`, or starts the embedded broker, and makes the topics.
+    ///
+    /// # Errors
+    /// When no broker answers or the embedded one cannot start.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let mut kafka = config.kafka.clone();
+        let broker = if kafka.brokers.is_empty() {
+            let mut settings = BrokerConfig::new(config.data_dir.join("log"));
+            settings.listen = config.broker.listen;
+            settings.default_partitions = kafka.partitions;
+            let broker = EmbeddedBroker::start(settings).await?;
+            kafka.brokers = broker.bootstrap();
+            Some(broker)
+        } else {
+            None
+        };
+        let bus = Bus::new(kafka)?;
+        bus.ensure_topics().await?;
+        Ok(Self { bus, broker })
+    }
+
+    /// Stops the embedded broker, if there is one.
+    pub async fn close(self) {
+        drop(self.bus);
+        if let Some(broker) = self.broker {
+            broker.shutdown().await;
+        }
+    }
+}
+
+/// A node that runs.
+pub struct Platform {
+    /// What handlers share.
+    pub app: App,
+    /// The event log.
+    pub log: Log,
+    jobs: Arc<Supervisor>,
+    stop: CancellationToken,
+}
+
+/// The encoder that the configuration names.
+pub(super) fn encoder(config: &Config) -> anyhow::Result<Arc<dyn TextEncoder>> {
+    if config.model.encoder == "hashing" {
+        return Ok(Arc::new(HashingEncoder::new(256)));
+    }
+    let store = ModelStore::open()?;
+    let name = if config.model.encoder.is_empty() { store.manifest().default_encoder.clone() } else { config.model.encoder.clone() };
+    store.encoder(&name).with_context(|| format!("the text encoder {name} is not there; run `hongniang models pull`"))
+}
+
+async fn vectors(config: &Config, encoder: &dyn TextEncoder) -> anyhow::Result<Arc<dyn VectorIndex>> {
+    if config.vectors.url.is_empty() {
+        let folder = EdgeVectors::folder(&config.data_dir);
+        std::fs::create_dir_all(&folder)?;
+        return Ok(Arc::new(EdgeVectors::open(&folder, encoder.dim(), encoder.name())?));
+    }
+    Ok(Arc::new(ServerVectors::connect(&config.vectors.url, encoder.dim(), encoder.name()).await?))
+}
+
+impl Platform {
+    /// Starts everything that `config` asks for; with `with_pipelines` also the jobs that need no index of this node.
+    ///
+    /// # Errors
+    /// When a part cannot start; the message says which and what to do.
+    pub async fn start(
+        config: Config,
+        with_pipelines: bool,
+        metrics: metrics_exporter_prometheus::PrometheusHandle,
+    ) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&config.data_dir).with_context(|| format!("data_dir {} cannot be made", config.data_dir.display()))?;
+        let encoder = encoder(&config)?;
+        let log = Log::open(&config).await?;
+        let indexes = Indexes {
+            table: Arc::new(PortraitTable::default()),
+            vectors: vectors(&config, &*encoder).await?,
+            text: Arc::new(TextIndex::open(&config.data_dir.join("text"))?),
+            hot: Arc::new(HotPool::default()),
+            ledger: Arc::new(Ledger::default()),
+        };
+        let sink = Arc::new(EventSink::new(&log.bus, &config.data_dir)?);
+        let stop = CancellationToken::new();
+        let supervisor = Arc::new(Supervisor::new(stop.clone(), Utc::now));
+        let (table_done, table) = watch::channel(false);
+        let (ledger_done, ledger) = watch::channel(false);
+        let snapshots = SnapshotStore::open(&config.state_place())?;
+        let shared = jobs::Shared { config: config.clone(), bus: log.bus.clone(), snapshots, encoder: Arc::clone(&encoder) };
+        jobs::spawn_node(&supervisor, &shared, &indexes, Arc::clone(&sink), (table_done, ledger_done));
+        if with_pipelines {
+            jobs::spawn_pipelines(&supervisor, &shared);
+        }
+        let parts = Parts {
+            table: Arc::clone(&indexes.table),
+            vectors: Arc::clone(&indexes.vectors),
+            ledger: Arc::clone(&indexes.ledger),
+            hot: Arc::clone(&indexes.hot),
+        };
+        let app = App {
+            recommender: Arc::new(Recommender::new(parts, &config.ranker)?),
+            decks: Arc::new(Decks::new(config.recommend.deck_minutes, config.recommend.decks)),
+            config: Arc::new(config),
+            indexes,
+            encoder,
+            sink,
+            readiness: Readiness { table, ledger, jobs: Arc::clone(&supervisor) },
+            metrics,
+            clock: Utc::now,
+        };
+        Ok(Self { app, log, jobs: supervisor, stop })
+    }
+
+    /// Ends the jobs, each saving its state, then the log.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let late = self.jobs.shut_down(std::time::Duration::from_secs(20)).await;
+        if !late.is_empty() {
+            tracing::warn!(jobs = ?late, "did not end in time; they go on from their last snapshot next time");
+        }
+        let Self { app, log, .. } = self;
+        drop(app);
+        log.close().await;
+    }
+}
