@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pipelines::bus::{Bus, BusConfig, BusError, Offsets};
 
-use super::town::{Dice, Town, events, reported, until};
+use super::town::{Dice, Town, events, reported, same, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lake_that_cannot_be_written_stops_its_job_and_loses_nothing() {
@@ -31,6 +31,44 @@ async fn a_lake_that_cannot_be_written_stops_its_job_and_loses_nothing() {
     lake.end().await;
     gate.end().await;
     assert_eq!(town.count("interactions").await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_and_producers_outlive_a_rest_of_the_event_log() {
+    let mut dice = Dice::thrown("resting log");
+    let mut town = Town::begin().await;
+    town.supervised = true;
+    let jobs = [town.gate(), town.features(features::sets::feature_sets().to_vec()), town.lake_writer()];
+    let events = events(&mut dice, 1_200);
+    for part in events.chunks(400) {
+        let producer = town.bus.producer().unwrap();
+        let sent = tokio::spawn({
+            let records = part.iter().map(reported).collect();
+            async move { producer.send_all(records).await }
+        });
+        tokio::time::sleep(Duration::from_millis(dice.roll(120))).await;
+        town.restart_log(Duration::from_millis(dice.roll(1_500))).await;
+        sent.await.unwrap().unwrap();
+    }
+    for topic in features::topic::Topic::FILED {
+        let expected = events.iter().filter(|e| e.topic() == topic).count();
+        until(|| async {
+            let (filed, stored) = (town.read(topic.name()).await.len(), town.count(topic.name()).await);
+            if (filed, stored) == (expected, expected) {
+                Ok(())
+            } else {
+                Err(format!("{filed} filed and {stored} stored of {expected} {}", topic.name()))
+            }
+        })
+        .await;
+    }
+    for job in jobs {
+        job.end().await;
+    }
+    for set in features::sets::feature_sets() {
+        let batch = pipelines::lake::batch_features(&town.lake(), set).await.unwrap();
+        same(&set.name, &town.rows(set).await, &batch.into_iter().map(|row| (row.record_key(), row)).collect());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -145,7 +145,7 @@ pub(crate) struct Town {
     pub(crate) dir: tempfile::TempDir,
     /// Whether jobs that fail are started again.
     pub(crate) supervised: bool,
-    _log: EmbeddedBroker,
+    log: Option<EmbeddedBroker>,
 }
 
 impl Town {
@@ -154,7 +154,23 @@ impl Town {
         let log = EmbeddedBroker::start(BrokerConfig::new(dir.path().join("log"))).await.unwrap();
         let bus = Bus::new(BusConfig { brokers: log.bootstrap(), partitions: 3, ..BusConfig::default() }).unwrap();
         bus.ensure_topics().await.unwrap();
-        Self { bus, dir, supervised: false, _log: log }
+        Self { bus, dir, supervised: false, log: Some(log) }
+    }
+
+    /// Stops the event log and starts it again at the same address after a while.
+    pub(crate) async fn restart_log(&mut self, rest: Duration) {
+        let log = self.log.take().unwrap();
+        let listen = log.bootstrap().parse().unwrap();
+        log.shutdown().await;
+        tokio::time::sleep(rest).await;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        self.log = loop {
+            match EmbeddedBroker::start(BrokerConfig { listen, ..BrokerConfig::new(self.dir.path().join("log")) }).await {
+                Ok(log) => break Some(log),
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
     }
 
     pub(crate) fn lake(&self) -> String {
