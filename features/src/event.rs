@@ -14,98 +14,11 @@ use crate::ids::{EventId, MomentId, UserId};
 use crate::profile::{Position, Profile};
 use crate::topic::Topic;
 
-macro_rules! kinds {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-        pub enum $name { $($(#[$vmeta])* #[serde(rename = $text)] $variant),+ }
+mod kinds;
+mod records;
 
-        impl $name {
-            /// Every kind.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The name on the wire.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-
-            /// The kind of that name.
-            pub fn parse(text: &str) -> Option<Self> {
-                match text { $($text => Some(Self::$variant),)+ _ => None }
-            }
-        }
-    };
-}
-
-kinds! {
-    /// What happened to a profile.
-    ProfileKind {
-        /// The whole profile as it now stands.
-        Updated = "profile_updated",
-        /// The user is erased; filed as a tombstone.
-        Erased = "profile_erased",
-    }
-}
-
-kinds! {
-    /// What happened to a Moment.
-    MomentKind {
-        /// A Moment was published.
-        Published = "moment_published",
-        /// A Moment was deleted; repeats the facts of the publication so that sums can take them back.
-        Deleted = "moment_deleted",
-    }
-}
-
-kinds! {
-    /// What somebody did to somebody.
-    InteractionKind {
-        /// The target was shown to the actor on a recommendation page.
-        Impression = "impression",
-        /// The actor opened the target's profile.
-        ProfileView = "profile_view",
-        /// The actor likes the target or one of the target's Moments.
-        Like = "like",
-        /// The actor does not want the target.
-        Pass = "pass",
-        /// The actor commented on the target's Moment.
-        Comment = "comment",
-        /// The actor answered the target's comment.
-        Reply = "reply",
-        /// The actor follows the target.
-        Follow = "follow",
-        /// The actor no longer follows the target.
-        Unfollow = "unfollow",
-        /// Neither may see the other any more.
-        Block = "block",
-        /// The actor takes the block back.
-        Unblock = "unblock",
-        /// The actor reports the target to moderation.
-        Report = "report",
-    }
-}
-
-kinds! {
-    /// Signs of life.
-    PresenceKind {
-        /// The app came to the front: a session.
-        AppOpen = "app_open",
-        /// The app is still in front.
-        Heartbeat = "heartbeat",
-        /// The device reported where it is.
-        Location = "location",
-    }
-}
-
-kinds! {
-    /// Facts about messages; never the text.
-    MessageKind {
-        /// A message was sent.
-        Sent = "message_sent",
-        /// Messages were read.
-        Read = "message_read",
-    }
-}
+pub use self::kinds::{InteractionKind, MessageKind, MomentKind, PresenceKind, ProfileKind};
+pub use self::records::{DeadLetter, EmbeddingRecord, Subject};
 
 /// A profile event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -417,63 +330,6 @@ impl Event {
             other => other.actor().to_string(),
         }
     }
-}
-
-/// An embedding on the `embeddings` topic, keyed by [`Subject`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct EmbeddingRecord {
-    /// What the vector stands for.
-    pub subject: Subject,
-    /// Whose it is.
-    pub user_id: UserId,
-    /// The event time of what was embedded; the later one wins.
-    pub event_time: DateTime<Utc>,
-    /// Model name with version; vectors of different models never meet.
-    pub model: String,
-    /// The vector, unit length.
-    pub vector: crate::vector::QVector,
-}
-
-/// What an embedding stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Subject {
-    /// A Moment.
-    Moment(MomentId),
-    /// A profile.
-    Profile(UserId),
-}
-
-impl Subject {
-    /// The record key: `m:<id>` or `p:<id>`.
-    pub fn key(self) -> String {
-        match self {
-            Self::Moment(id) => format!("m:{id}"),
-            Self::Profile(id) => format!("p:{id}"),
-        }
-    }
-}
-
-/// What could not be decoded or processed: the value of `dead_letters`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct DeadLetter {
-    /// When it was refused.
-    pub refused_at: DateTime<Utc>,
-    /// Who refused it: `gate` or the job.
-    pub job: String,
-    /// Why, for a person to read.
-    pub reason: String,
-    /// Topic it came from.
-    pub topic: String,
-    /// Partition it came from.
-    pub partition: i32,
-    /// Offset it came from.
-    pub offset: i64,
-    /// The record's key, base64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// The record's value as received, base64.
-    pub raw: String,
 }
 
 #[cfg(test)]
