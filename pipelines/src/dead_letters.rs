@@ -93,9 +93,12 @@ async fn read(bus: &Bus, topics: &[String], from: &Offsets, end: &Offsets) -> Re
     }
     let mut reader = bus.reader("dead-letters-list", topics, from).await?;
     while !reader.position().reached(end) {
-        // The markers of transactions take offsets that no reader sees: silence means the end, too.
-        let Ok(records) = tokio::time::timeout(Duration::from_millis(1_500), reader.batch(1_000, Duration::from_millis(5))).await else {
-            break;
+        let Ok(records) = tokio::time::timeout(Duration::from_millis(100), reader.batch(1_000, Duration::from_millis(5))).await else {
+            // The markers of the gate's transactions take offsets that no reader sees.
+            if reader.caught_up() {
+                break;
+            }
+            continue;
         };
         for record in records? {
             match record.value.as_deref().map(serde_json::from_slice::<DeadLetter>) {

@@ -92,12 +92,13 @@ impl Bus {
             }
             position.set(topic, *partition, asked.max(first));
         }
-        Reader::open(self.config().clone(), group.to_owned(), position).await
+        let behind = position.0.iter().map(|(at, next)| high.0.get(at).map_or(0, |end| end - next)).sum();
+        Reader::open(self.config().clone(), group.to_owned(), position, behind).await
     }
 }
 
 impl Reader {
-    async fn open(config: BusConfig, group: String, position: Offsets) -> Result<Self, BusError> {
+    async fn open(config: BusConfig, group: String, position: Offsets, behind: i64) -> Result<Self, BusError> {
         let mut client = config.client();
         client
             .set("group.id", &group)
@@ -113,11 +114,11 @@ impl Reader {
             .set("max.partition.fetch.bytes", "4194304")
             .set("queued.min.messages", "50000")
             .set("queued.max.messages.kbytes", "32768")
-            .set("statistics.interval.ms", "1000");
+            .set("statistics.interval.ms", "500");
         config.overrides(&mut client);
         let (list, at) = (position.to_list(), config.clone());
         let consumer = blocking(move || {
-            let consumer: BaseConsumer<Watch> = client.create_with_context(Watch::default()).map_err(|e| at.error("make a reader", e))?;
+            let consumer: BaseConsumer<Watch> = client.create_with_context(Watch::new(behind)).map_err(|e| at.error("make a reader", e))?;
             consumer.assign(&list).map_err(|e| at.error("read partitions", e))?;
             Ok(Arc::new(consumer))
         })
@@ -162,8 +163,9 @@ impl Reader {
     fn keep(&mut self, chunk: Option<Result<Vec<Record>, KafkaError>>) -> Result<(), BusError> {
         match chunk {
             Some(Ok(records)) => {
-                self.buffered.fetch_sub(len(&records), Ordering::Relaxed);
+                let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
                 self.left.extend(records);
+                self.buffered.fetch_sub(count, Ordering::AcqRel);
                 Ok(())
             }
             Some(Err(error)) => Err(self.config.error(&format!("read as `{}`", self.group), error)),
@@ -176,10 +178,21 @@ impl Reader {
         &self.position
     }
 
-    /// How many records are still to come, as of about a second ago.
+    /// How many records are still to come, as of about half a second ago.
     pub fn lag(&self) -> i64 {
         let behind = self.consumer.context().behind.load(Ordering::Relaxed);
         behind + self.buffered.load(Ordering::Relaxed) + i64::try_from(self.left.len()).unwrap_or(i64::MAX)
+    }
+
+    /// Whether every record that was there when the reader was opened has come out of [`Reader::batch`]. Positions alone do not tell:
+    /// the markers of transactions take offsets that no reader sees. It becomes true within about half a second.
+    pub fn caught_up(&self) -> bool {
+        // In this order: what is counted as fetched has been counted as buffered before.
+        let watch = self.consumer.context();
+        watch.known.load(Ordering::Acquire)
+            && watch.behind.load(Ordering::Acquire) == 0
+            && self.buffered.load(Ordering::Acquire) == 0
+            && self.left.is_empty()
     }
 
     /// Commits offsets to the group.
@@ -207,13 +220,18 @@ impl Drop for Reader {
 }
 
 /// Watches how far the client's fetching is behind the end.
-#[derive(Default)]
 pub(crate) struct Watch {
     behind: AtomicI64,
+    /// Whether `behind` comes from the client, which knows about markers.
+    known: AtomicBool,
     complained: Mutex<Option<String>>,
 }
 
 impl Watch {
+    fn new(behind: i64) -> Self {
+        Self { behind: AtomicI64::new(behind), known: AtomicBool::new(false), complained: Mutex::new(None) }
+    }
+
     fn complain(&self, error: &KafkaError) {
         let text = error.to_string();
         let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
@@ -226,12 +244,17 @@ impl Watch {
 
 impl ClientContext for Watch {
     fn stats(&self, statistics: Statistics) {
-        let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
-        let behind = partitions.filter(|p| p.desired && p.partition >= 0 && p.next_offset >= 0).map(|p| {
-            let end = if p.ls_offset >= 0 { p.ls_offset } else { p.hi_offset };
-            (end - p.next_offset).max(0) + p.fetchq_cnt.max(0)
-        });
-        self.behind.store(behind.sum(), Ordering::Relaxed);
+        let partitions =
+            || statistics.topics.values().flat_map(|topic| topic.partitions.values()).filter(|p| p.desired && p.partition >= 0);
+        if partitions().any(|p| p.next_offset < 0 || p.ls_offset < 0) {
+            // Some partition has not answered yet.
+            return;
+        }
+        let behind: i64 = partitions().map(|p| (p.ls_offset - p.next_offset).max(0)).sum();
+        // All partitions share one queue, and each reports its whole length.
+        let queued = partitions().map(|p| p.fetchq_cnt.max(0)).max().unwrap_or(0);
+        self.behind.store(behind + queued, Ordering::Release);
+        self.known.store(true, Ordering::Release);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -262,11 +285,8 @@ impl Pump {
                     break;
                 }
             }
-            if !chunk.is_empty() {
-                self.buffered.fetch_add(len(&chunk), Ordering::Relaxed);
-                if self.out.blocking_send(Ok(chunk)).is_err() {
-                    return;
-                }
+            if !chunk.is_empty() && self.out.blocking_send(Ok(chunk)).is_err() {
+                return;
             }
             if let Some(error) = failed {
                 // The job ends with it and opens a new reader.
@@ -281,6 +301,7 @@ impl Pump {
         match self.consumer.poll(wait)? {
             Ok(message) => {
                 chunk.push(record(&message, &mut self.topics));
+                self.buffered.fetch_add(1, Ordering::AcqRel);
                 None
             }
             Err(error) if passes(&error) => {
@@ -331,8 +352,4 @@ fn passes(error: &KafkaError) -> bool {
         KafkaError::PartitionEOF(_) => true,
         _ => false,
     }
-}
-
-fn len(records: &[Record]) -> i64 {
-    i64::try_from(records.len()).unwrap_or(i64::MAX)
 }

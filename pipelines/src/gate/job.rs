@@ -106,24 +106,21 @@ impl Gate {
         }
         let mut reader = self.bus.reader("gate-ids", &topics, &from).await?;
         while !reader.position().reached(&end) {
-            // Every partition may end in the marker of a transaction, which no reader sees: silence means the end, too.
-            let Ok(records) = timeout(Duration::from_millis(1_000), reader.batch(50_000, Duration::from_millis(5))).await else { break };
+            let Ok(records) = timeout(Duration::from_millis(100), reader.batch(50_000, Duration::from_millis(5))).await else {
+                // Every partition ends in the marker of a transaction, which no reader sees.
+                if reader.caught_up() {
+                    break;
+                }
+                continue;
+            };
             for record in records? {
                 if let Some(id) = filed_id(&record) {
                     dedup.insert(id.as_u128(), written_at(&record, (context.clock)()));
                 }
             }
-            if reader.lag() == 0 && one_short(reader.position(), &end) {
-                break;
-            }
         }
         Ok((dedup, reader.position().clone()))
     }
-}
-
-/// Whether nothing but one transaction marker per partition can be left.
-fn one_short(position: &Offsets, end: &Offsets) -> bool {
-    end.0.iter().all(|(at, next)| position.0.get(at).is_some_and(|mine| mine + 1 >= *next))
 }
 
 /// When a record was filed, by the broker's word.

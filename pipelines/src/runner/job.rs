@@ -116,9 +116,13 @@ impl FeatureRunner {
         }
         let mut reader = self.bus.reader(&format!("{NAME}-generation"), &topics, &begin).await?;
         while !reader.position().reached(&end) {
-            // Compaction may have left nothing at the very end: then nothing more comes.
-            let Ok(records) = tokio::time::timeout(Duration::from_secs(3), reader.batch(10_000, Duration::from_millis(20))).await else {
-                break;
+            let Ok(records) = tokio::time::timeout(Duration::from_millis(100), reader.batch(10_000, Duration::from_millis(20))).await
+            else {
+                // Compaction may have left nothing at the very end.
+                if reader.caught_up() {
+                    break;
+                }
+                continue;
             };
             let generations =
                 records?.iter().filter_map(|r| serde_json::from_slice(r.value.as_deref()?).ok()).map(|head: Head| head.generation).max();

@@ -213,8 +213,11 @@ impl Town {
         }
         let mut reader = self.bus.reader("test-look", &topics, &begin).await.unwrap();
         let mut all = Vec::new();
-        while let Ok(batch) = tokio::time::timeout(Duration::from_millis(700), reader.batch(100_000, Duration::from_millis(20))).await {
-            all.extend(batch.unwrap());
+        while !reader.caught_up() {
+            let batch = reader.batch(100_000, Duration::from_millis(20));
+            if let Ok(batch) = tokio::time::timeout(Duration::from_millis(50), batch).await {
+                all.extend(batch.unwrap());
+            }
         }
         all
     }
