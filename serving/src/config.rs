@@ -70,6 +70,8 @@ pub struct HttpConfig {
     pub body_limit: usize,
     /// Seconds until a request is given up.
     pub timeout_s: u64,
+    /// Requests that are worked on at the same time; more are answered with 429.
+    pub in_flight: usize,
     /// Hours for which an `Idempotency-Key` gives the same answer again.
     pub idempotency_hours: u64,
 }
@@ -139,7 +141,14 @@ impl Default for Config {
 impl Default for HttpConfig {
     fn default() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 7878));
-        Self { listen, service_keys: vec![DEVELOPMENT_KEY.to_owned()], body_limit: 1 << 20, timeout_s: 30, idempotency_hours: 24 }
+        Self {
+            listen,
+            service_keys: vec![DEVELOPMENT_KEY.to_owned()],
+            body_limit: 1 << 20,
+            timeout_s: 30,
+            in_flight: 256,
+            idempotency_hours: 24,
+        }
     }
 }
 
@@ -204,6 +213,12 @@ impl Config {
         }
         if self.recommend.max_limit == 0 || self.recommend.default_limit == 0 || self.recommend.default_limit > self.recommend.max_limit {
             return wrong("recommend.default_limit", "must be 1 to recommend.max_limit");
+        }
+        if self.http.in_flight == 0 {
+            return wrong("http.in_flight", "must be at least 1");
+        }
+        if self.ledger.keep_days < self.ranker.deck.exposure_window_days {
+            return wrong("ledger.keep_days", "must be at least ranker.deck.exposure_window_days, or people are shown again too early");
         }
         self.ranker.validate().map_err(|e| ConfigFault::Value { field: "ranker", reason: e.to_string() })
     }

@@ -4,8 +4,9 @@
 //! arrive twice, with the same id; the gate drops the second.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub enum SinkError {
 pub struct EventSink {
     producer: EventProducer,
     outbox: Outbox,
+    /// Whether the event log did not answer last time: then nobody waits for it again until the outbox could be sent.
+    away: AtomicBool,
 }
 
 struct Outbox {
@@ -50,7 +53,7 @@ impl EventSink {
     pub fn new(bus: &Bus, folder: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let outbox = Outbox { path: folder.join("outbox.jsonl"), file: Mutex::new(None) };
-        Ok(Self { producer: bus.producer()?, outbox })
+        Ok(Self { producer: bus.producer()?, outbox, away: AtomicBool::new(false) })
     }
 
     /// Returns when all events are durable.
@@ -61,14 +64,16 @@ impl EventSink {
         if events.is_empty() {
             return Ok(());
         }
-        let records = events.iter().map(|e| OutRecord::new(Topic::Inbox.name(), e.actor().to_string(), Some(e.encode()))).collect();
-        match timeout(PATIENCE, self.producer.send_all(records)).await {
-            Ok(Ok(())) => {
-                metrics::counter!("hongniang_events_published_total").increment(events.len() as u64);
-                return Ok(());
+        if !self.away.load(Ordering::Relaxed) {
+            match timeout(PATIENCE, self.producer.send_all(records(events))).await {
+                Ok(Ok(())) => {
+                    metrics::counter!("hongniang_events_published_total").increment(events.len() as u64);
+                    return Ok(());
+                }
+                Ok(Err(error)) => tracing::warn!(%error, "events go to the outbox"),
+                Err(_) => tracing::warn!("the event log does not answer: events go to the outbox"),
             }
-            Ok(Err(error)) => tracing::warn!(%error, "events go to the outbox"),
-            Err(_) => tracing::warn!("the event log does not answer: events go to the outbox"),
+            self.away.store(true, Ordering::Relaxed);
         }
         self.outbox.append(events)?;
         metrics::counter!("hongniang_events_outbox_total").increment(events.len() as u64);
@@ -95,10 +100,9 @@ impl EventSink {
             let waiting = self.outbox.rotate().map_err(|e| JobError::failed("open the outbox", e))?;
             if !waiting.is_empty() {
                 for events in waiting.chunks(1_000) {
-                    let records =
-                        events.iter().map(|e| OutRecord::new(Topic::Inbox.name(), e.actor().to_string(), Some(e.encode()))).collect();
-                    self.producer.send_all(records).await?;
+                    self.producer.send_all(records(events)).await?;
                 }
+                self.away.store(false, Ordering::Relaxed);
                 std::fs::remove_file(self.outbox.draining()).map_err(|e| JobError::failed("empty the outbox", e))?;
                 tracing::info!(events = waiting.len(), "the outbox is sent");
             }
@@ -111,6 +115,10 @@ impl EventSink {
     }
 }
 
+fn records(events: &[Event]) -> Vec<OutRecord> {
+    events.iter().map(|e| OutRecord::new(Topic::Inbox.name(), e.actor().to_string(), Some(e.encode()))).collect()
+}
+
 impl Outbox {
     fn draining(&self) -> PathBuf {
         self.path.with_extension("draining")
@@ -120,7 +128,7 @@ impl Outbox {
         let mut slot = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut file = match slot.take() {
             Some(file) => file,
-            None => OpenOptions::new().create(true).append(true).open(&self.path)?,
+            None => self.open()?,
         };
         let size = file.metadata()?.len();
         if size > OUTBOX_LIMIT {
@@ -132,10 +140,27 @@ impl Outbox {
             lines.extend(event.encode());
             lines.push(b'\n');
         }
-        file.write_all(&lines)?;
-        file.sync_data()?;
+        if let Err(error) = file.write_all(&lines).and_then(|()| file.sync_data()) {
+            // Half a line must not swallow the next one.
+            file.set_len(size)?;
+            return Err(error.into());
+        }
         *slot = Some(file);
         Ok(())
+    }
+
+    /// Opens the file; a torn last line, which was never acknowledged, is ended, so that it does not swallow the next one.
+    fn open(&self) -> io::Result<File> {
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&self.path)?;
+        if file.metadata()?.len() > 0 {
+            let mut last = [0u8];
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                file.write_all(b"\n")?;
+            }
+        }
+        Ok(file)
     }
 
     /// Sets the present outbox aside, and gives its events; what was set aside before comes first.
@@ -153,14 +178,21 @@ impl Outbox {
     }
 }
 
-/// Whole lines only: a torn last one was never acknowledged.
+/// Whole lines only: a torn one was never acknowledged.
 fn read(path: &Path) -> io::Result<Vec<Event>> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(e),
     };
-    Ok(bytes.split(|b| *b == b'\n').filter_map(|line| Event::decode(line).ok()).collect())
+    let mut events = Vec::new();
+    for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+        match Event::decode(line) {
+            Ok(event) => events.push(event),
+            Err(error) => tracing::warn!(%error, path = %path.display(), "an unfinished line of the outbox is left out"),
+        }
+    }
+    Ok(events)
 }
 
 #[cfg(test)]
@@ -194,6 +226,8 @@ mod tests {
         assert_eq!(outbox.rotate().unwrap(), [event(1), event(2)], "what is set aside is sent first");
         std::fs::remove_file(outbox.draining()).unwrap();
         OpenOptions::new().append(true).open(&outbox.path).unwrap().write_all(b"{\"kind\":\"app_o").unwrap();
-        assert_eq!(outbox.rotate().unwrap(), [event(3)]);
+        *outbox.file.lock().unwrap() = None; // as after a restart
+        outbox.append(&[event(4)]).unwrap();
+        assert_eq!(outbox.rotate().unwrap(), [event(3), event(4)], "what was torn swallows nothing");
     }
 }

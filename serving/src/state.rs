@@ -43,6 +43,14 @@ pub struct Readiness {
     pub jobs: Arc<Supervisor>,
 }
 
+impl Readiness {
+    /// Whether everything acknowledged before the start is in force here: until then blocks and exposures are not known in full, and
+    /// nothing is answered that depends on them.
+    pub fn is_ready(&self) -> bool {
+        *self.table.borrow() && *self.ledger.borrow()
+    }
+}
+
 /// Shared by all handlers.
 #[derive(Clone)]
 pub struct App {

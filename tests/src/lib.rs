@@ -1,1 +1,6 @@
-//! tests
+//! What whole-system tests share: a hongniang of their own, in a folder of its own.
+#![allow(clippy::unwrap_used)]
+
+mod app;
+
+pub use app::{Answer, KEY, TestApp, person};

@@ -1,6 +1,7 @@
 //! The whole-system suite: one binary, a module per theme, so that the dependencies are linked once.
 #![allow(clippy::unwrap_used)]
 
+mod api;
 mod docs;
 mod layout;
 mod streams;

@@ -38,6 +38,8 @@ pub enum ApiError {
     Invalid(Vec<FieldError>),
     /// An `Idempotency-Key` used for another request.
     KeyReused,
+    /// More requests at the same time than are taken.
+    Busy,
     /// Not now.
     Unavailable(String),
     /// A mistake of ours; told in the log only.
@@ -80,6 +82,7 @@ impl ApiError {
                 422,
                 "use a new key for a new request".to_owned(),
             ),
+            Self::Busy => ("too_many_requests", "Too many requests at the same time", 429, "wait, then try again".to_owned()),
             Self::Unavailable(detail) => ("unavailable", "Not now; try again", 503, detail.clone()),
             Self::Internal(_) => ("internal", "Something went wrong here", 500, "the log has the details, by X-Request-ID".to_owned()),
         };
@@ -97,7 +100,7 @@ impl IntoResponse for ApiError {
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(problem)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
         }
         response

@@ -1,7 +1,7 @@
 //! Extractors that answer with problems.
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use features::ids::{EventId, derived_event_id};
 use serde::de::DeserializeOwned;
@@ -42,6 +42,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
         match Query::<T>::from_request_parts(parts, state).await {
             Ok(Query(params)) => Ok(Self(params)),
             Err(error) => Err(ApiError::field("query", error.body_text())),
+        }
+    }
+}
+
+/// The changing part of a path.
+pub struct Part(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Part {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(part)) => Ok(Self(part)),
+            Err(error) => Err(ApiError::Malformed(error.status(), error.body_text())),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The router's frame: layers around the rooms, documentation, and answers for what is not there.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -64,7 +66,12 @@ pub fn router(app: App) -> Router {
     let http = &app.config.http;
     let (rooms, api) = rooms().split_for_parts();
     let answers = Answers::new(http.idempotency_hours, http.body_limit);
-    let rooms = rooms.layer(from_fn_with_state(answers, repeat)).layer(from_fn_with_state(app.clone(), require_key));
+    let places = Arc::new(Semaphore::new(http.in_flight));
+    let rooms = rooms
+        .layer(from_fn_with_state(answers, repeat))
+        .layer(from_fn_with_state(app.clone(), only_when_ready))
+        .layer(from_fn_with_state(app.clone(), require_key))
+        .layer(from_fn(move |request: Request, next: Next| take_place(Arc::clone(&places), request, next)));
     let console_key = http.listen.ip().is_loopback().then_some(DEVELOPMENT_KEY).filter(|key| http.service_keys.iter().any(|k| k == key));
     let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", api);
     let request_id = HeaderName::from_static("x-request-id");
@@ -95,6 +102,20 @@ pub fn router(app: App) -> Router {
 fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
     let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     ApiError::Internal(format!("a handler panicked: {}", said.unwrap_or("without a word"))).into_response()
+}
+
+/// Answers nothing that depends on blocks and exposures before all of them are known.
+async fn only_when_ready(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
+    if app.readiness.is_ready() || request.uri().path() == "/v1/jobs" {
+        return Ok(next.run(request).await);
+    }
+    Err(ApiError::Unavailable("still catching up with the event log; /readyz tells when that is done".to_owned()))
+}
+
+/// Takes so many requests at the same time and no more: a queue that grows helps nobody.
+async fn take_place(places: Arc<Semaphore>, request: Request, next: Next) -> Result<Response, ApiError> {
+    let Ok(_place) = places.try_acquire() else { return Err(ApiError::Busy) };
+    Ok(next.run(request).await)
 }
 
 async fn give_up(after: Duration, request: Request, next: Next) -> Response {

@@ -7,5 +7,5 @@ mod frame;
 mod idempotency;
 
 pub use self::error::{ApiError, Problem};
-pub use self::extract::{Body, EventIds, Params, RequestId};
+pub use self::extract::{Body, EventIds, Params, Part, RequestId};
 pub use self::frame::{openapi, router};

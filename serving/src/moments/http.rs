@@ -1,7 +1,7 @@
 //! Parse, call, reply.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use features::event::{Event, Media, MomentEvent, MomentKind, QuestionAnswer};
@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::id;
-use crate::http::{ApiError, Body, EventIds, Problem, RequestId};
+use crate::http::{ApiError, Body, EventIds, Part, Problem, RequestId};
 use crate::state::App;
 
 /// The routes of the room.
@@ -117,7 +117,7 @@ fn find(app: &App, id: &str) -> Result<index::text::StoredMoment, ApiError> {
 /// A Moment.
 #[utoipa::path(get, path = "/v1/moments/{id}", tag = "moments", params(("id" = String, Path, description = "Moment id")), responses(
     (status = 200, body = Moment), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
-async fn get_moment(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Moment>, ApiError> {
+async fn get_moment(State(app): State<App>, Part(id): Part) -> Result<Json<Moment>, ApiError> {
     let m = find(&app, &id)?;
     Ok(Json(Moment {
         moment_id: m.moment_id,
@@ -134,7 +134,7 @@ async fn get_moment(State(app): State<App>, Path(id): Path<String>) -> Result<Js
     (status = 202, description = "Deleted; the stream takes it out of every index"), (status = 401, body = Problem), (status = 404, body = Problem)))]
 async fn delete_moment(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Part(id): Part,
     RequestId(request_id): RequestId,
     ids: EventIds,
 ) -> Result<StatusCode, ApiError> {

@@ -37,14 +37,10 @@ struct Jobs {
     jobs: Vec<pipelines::supervisor::JobHealth>,
 }
 
-fn is_ready(app: &App) -> bool {
-    *app.readiness.table.borrow() && *app.readiness.ledger.borrow()
-}
-
 fn told(app: &App) -> Jobs {
     let indexes = &app.indexes;
     Jobs {
-        ready: is_ready(app),
+        ready: app.readiness.is_ready(),
         pid: std::process::id(),
         people: indexes.table.len(),
         exposures: indexes.ledger.exposures(),
@@ -59,7 +55,7 @@ async fn jobs(State(app): State<App>) -> Json<Jobs> {
 }
 
 async fn ready(State(app): State<App>) -> (StatusCode, Json<Jobs>) {
-    let status = if is_ready(&app) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if app.readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(told(&app)))
 }
 

@@ -1,7 +1,7 @@
 //! Parse, call, reply.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use features::ids::UserId;
 use features::profile::Position;
@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::service::{self, Ask, Page};
-use crate::http::{ApiError, Params, Problem, RequestId};
+use crate::http::{ApiError, Params, Part, Problem, RequestId};
 use crate::state::App;
 
 /// The routes of the room.
@@ -166,7 +166,7 @@ struct ExplainedItem {
 /// Sources and terms of everybody shown, and the filter of everybody removed, as long as the deck is kept.
 #[utoipa::path(get, path = "/v1/recommendations/{deck}/explain", tag = "recommendations", params(("deck" = String, Path, description = "Deck id")),
     responses((status = 200, body = Explanation), (status = 401, body = Problem), (status = 404, body = Problem)))]
-async fn explain(State(app): State<App>, Path(deck): Path<String>) -> Result<Json<Explanation>, ApiError> {
+async fn explain(State(app): State<App>, Part(deck): Part) -> Result<Json<Explanation>, ApiError> {
     let minutes = app.config.recommend.deck_minutes;
     let gone = || ApiError::NotFound("unknown_deck", format!("there is no deck of this id; decks are kept for {minutes} minutes"));
     let dealt = app.decks.get(&deck).ok_or_else(gone)?;

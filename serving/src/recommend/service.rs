@@ -75,10 +75,7 @@ async fn deal(app: &App, ask: &Ask, now: DateTime<Utc>) -> Result<Arc<Dealt>, Ap
         Ok(deck) => deck,
         Err(_) => app.recommender.fallback(&request, "ranking took too long"),
     };
-    let mut deck = deck.map_err(|e| rank_error(&e, ask.viewer))?;
-    if !*app.readiness.table.borrow() || !*app.readiness.ledger.borrow() {
-        deck.degraded.push("still catching up with the event log".to_owned());
-    }
+    let deck = deck.map_err(|e| rank_error(&e, ask.viewer))?;
     metrics::counter!("hongniang_decks_total", "degraded" => (!deck.degraded.is_empty()).to_string()).increment(1);
     let dealt = Arc::new(Dealt::new(deck, ask.position));
     app.decks.put(Arc::clone(&dealt));

@@ -1,7 +1,7 @@
 //! Parse, call, reply.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use features::event::{Event, ProfileEvent, ProfileKind};
 use features::ids::UserId;
@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::{ApiError, Body, EventIds, Params, Problem, RequestId};
+use crate::http::{ApiError, Body, EventIds, Params, Part, Problem, RequestId};
 use crate::state::App;
 
 /// The routes of the room.
@@ -29,7 +29,7 @@ fn user_id(text: &str) -> Result<UserId, ApiError> {
     (status = 200, body = UserProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 async fn put_user(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Part(id): Part,
     RequestId(request_id): RequestId,
     ids: EventIds,
     Body(profile): Body<Profile>,
@@ -53,7 +53,7 @@ async fn put_user(
 /// A profile, as trusted back ends may see it.
 #[utoipa::path(get, path = "/v1/users/{id}", tag = "users", params(("id" = String, Path, description = "User id")), responses(
     (status = 200, body = UserProfile), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
-async fn get_user(State(app): State<App>, Path(id): Path<String>) -> Result<Json<UserProfile>, ApiError> {
+async fn get_user(State(app): State<App>, Part(id): Part) -> Result<Json<UserProfile>, ApiError> {
     let user_id = user_id(&id)?;
     let profile = app.indexes.table.profile(user_id).ok_or_else(|| ApiError::unknown_user(user_id))?;
     Ok(Json(UserProfile { user_id, profile: (*profile).clone() }))
@@ -64,7 +64,7 @@ async fn get_user(State(app): State<App>, Path(id): Path<String>) -> Result<Json
     (status = 202, description = "Erased here; the stream takes the person out of every index"), (status = 401, body = Problem), (status = 404, body = Problem)))]
 async fn delete_user(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Part(id): Part,
     RequestId(request_id): RequestId,
     ids: EventIds,
 ) -> Result<StatusCode, ApiError> {

@@ -10,7 +10,7 @@ use index::ledger::Ledger;
 use index::table::PortraitTable;
 use index::text::TextIndex;
 use index::vectors::{EdgeVectors, ServerVectors, VectorIndex};
-use pipelines::broker::{BrokerConfig, EmbeddedBroker};
+use pipelines::broker::{BrokerConfig, BrokerError, EmbeddedBroker};
 use pipelines::bus::Bus;
 use pipelines::snapshots::SnapshotStore;
 use pipelines::supervisor::Supervisor;
@@ -25,6 +25,9 @@ use crate::recommend::Decks;
 use crate::sink::EventSink;
 use crate::state::{App, Indexes, Readiness};
 
+/// Where a node with an embedded broker tells other processes its address.
+const BROKER_ADDRESS: &str = "broker.address";
+
 /// The event log: outside, or embedded in this process.
 pub struct Log {
     /// The client.
@@ -33,7 +36,8 @@ pub struct Log {
 }
 
 impl Log {
-    /// Connects to `kafka.brokers`, or starts the embedded broker, and makes the topics.
+    /// Connects to `kafka.brokers`, or starts the embedded broker (or finds the one of a node that runs on the same data folder), and makes
+    /// the topics.
     ///
     /// # Errors
     /// When no broker answers or the embedded one cannot start.
@@ -43,9 +47,20 @@ impl Log {
             let mut settings = BrokerConfig::new(config.data_dir.join("log"));
             settings.listen = config.broker.listen;
             settings.default_partitions = kafka.partitions;
-            let broker = EmbeddedBroker::start(settings).await?;
-            kafka.brokers = broker.bootstrap();
-            Some(broker)
+            let known = config.data_dir.join(BROKER_ADDRESS);
+            match EmbeddedBroker::start(settings).await {
+                Ok(broker) => {
+                    kafka.brokers = broker.bootstrap();
+                    std::fs::write(&known, &kafka.brokers).with_context(|| format!("{} cannot be written", known.display()))?;
+                    Some(broker)
+                }
+                // A node runs on this data folder: commands beside it use its broker.
+                Err(BrokerError::InUse(folder)) => {
+                    kafka.brokers = std::fs::read_to_string(&known).map_err(|_| BrokerError::InUse(folder))?;
+                    None
+                }
+                Err(error) => return Err(error.into()),
+            }
         } else {
             None
         };

@@ -1,0 +1,5 @@
+//! The API through real HTTP on a whole hongniang.
+
+mod bad_input;
+mod journeys;
+mod random;

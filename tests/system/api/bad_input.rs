@@ -1,0 +1,135 @@
+//! Bad input: every kind gets a clear answer, and spoils nothing else.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::{Answer, TestApp, person};
+
+fn fields(answer: &Answer) -> Vec<String> {
+    assert_eq!(answer.problem(422), "invalid_fields", "{answer:?}");
+    answer.json()["fields"].as_array().unwrap().iter().map(|f| f["field"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn raw(app: &TestApp, method: Method, path: &str, body: &str) -> Answer {
+    app.read(app.request(method, path).header("content-type", "application/json").body(body.to_owned())).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_of_bad_input_is_told_apart() {
+    let app = TestApp::start().await;
+    app.with_user(1, &person("小红", "female", "male")).await;
+    app.with_user(2, &person("Bob", "male", "female")).await;
+    frame(&app).await;
+    profiles(&app).await;
+    interactions(&app).await;
+    queries(&app).await;
+    assert_eq!(app.get("/readyz").await.status, 200);
+    app.stop().await;
+}
+
+/// What is refused before a room sees it.
+async fn frame(app: &TestApp) {
+    assert_eq!(raw(app, Method::POST, "/v1/moments", "{\"author_id\": ").await.problem(400), "malformed");
+    assert_eq!(raw(app, Method::POST, "/v1/moments", "").await.problem(400), "malformed");
+    let plain = app.request(Method::POST, "/v1/moments").body("{}");
+    assert_eq!(app.read(plain).await.problem(415), "unsupported_media_type");
+    let large = json!({"author_id": "1", "text": "x".repeat(1 << 21)});
+    assert_eq!(app.post("/v1/moments", &large).await.problem(413), "body_too_large");
+    let large = app.request(Method::POST, "/v1/moments").header("idempotency-key", "large").json(&large);
+    assert_eq!(app.read(large).await.problem(413), "body_too_large");
+    assert_eq!(app.send(Method::PATCH, "/v1/users/1", None).await.problem(405), "method_not_allowed");
+    assert_eq!(app.get("/v2/users/1").await.problem(404), "not_found");
+    for key in ["", "wrong", "development-key-and-more", "ключ"] {
+        let request = app.request(Method::GET, "/v1/users/1");
+        let mut request = request.build().unwrap();
+        request.headers_mut().insert("authorization", format!("Bearer {key}").parse().unwrap_or_else(|_| "?".parse().unwrap()));
+        let response = reqwest::Client::new().execute(request).await.unwrap();
+        assert_eq!(response.status(), 401, "{key}");
+        assert!(!response.headers()["x-request-id"].is_empty(), "every answer has a request id");
+    }
+}
+
+async fn profiles(app: &TestApp) {
+    let with = |field: &str, value: Value| {
+        let mut profile = person("小红", "female", "male");
+        profile[field] = value;
+        profile
+    };
+    let cases = [
+        ("nickname", json!("  ")),
+        ("nickname", json!("x".repeat(1_000_000))),
+        ("birth_date", json!("2020-01-01")),
+        ("birth_date", json!("1996-02-30")),
+        ("position", json!({"lat": 91.0, "lon": 0.0})),
+        ("position", json!({"lat": 0.0, "lon": 181.0})),
+        ("position", json!({"lat": "north", "lon": 0})),
+        ("height_cm", json!(-1)),
+        ("gender", json!("unknown")),
+        ("tags", json!(vec!["t"; 31])),
+        ("bio", json!("字".repeat(2001))),
+        ("preferences", json!({"min_age": 12})),
+        ("preferences", json!({"genders": ["male"], "min_age": 40, "max_age": 30})),
+    ];
+    for (field, value) in cases {
+        let answer = app.put("/v1/users/1", &with(field, value)).await;
+        let told = fields(&answer);
+        assert!(told.iter().any(|f| f.starts_with(field)), "{field}: {}", answer.text);
+    }
+    for id in ["0", "-1", "x", "18446744073709551616"] {
+        assert_eq!(fields(&app.put(&format!("/v1/users/{id}"), &person("a", "male", "male")).await), ["id"], "{id}");
+    }
+    assert_eq!(app.get("/v1/users/1").await.expect(200)["nickname"], "小红", "nothing of that was taken");
+    assert_eq!(app.get("/v1/users/99").await.problem(404), "unknown_user");
+    assert_eq!(app.delete("/v1/users/99").await.problem(404), "unknown_user");
+    assert_eq!(app.get("/v1/moments/99").await.problem(404), "unknown_moment");
+    let of_nobody = json!({"author_id": "99", "text": "hi"});
+    assert_eq!(app.post("/v1/moments", &of_nobody).await.problem(404), "unknown_user");
+    assert_eq!(fields(&app.post("/v1/moments", &json!({"author_id": "1"})).await), ["text"], "a Moment without anything in it");
+}
+
+async fn interactions(app: &TestApp) {
+    let items = json!({"items": [
+        {"kind": "like", "actor_id": "1", "target_id": "2"},
+        {"kind": "like", "actor_id": "1", "target_id": "99"},
+        {"kind": "wink", "actor_id": "1", "target_id": "2"},
+        {"kind": "like", "actor_id": "1", "target_id": "1"},
+        {"kind": "comment", "actor_id": "1", "target_id": "2", "text": "no Moment named"},
+        {"kind": "like", "actor_id": 1, "target_id": "2"},
+        "not an object",
+        {"kind": "like", "actor_id": "1", "target_id": "2", "event_time": "2999-01-01T00:00:00Z"},
+        {"kind": "like", "actor_id": "1", "target_id": "2", "event_id": "00000000-0000-4000-8000-000000000000"},
+    ]});
+    let answer = app.post("/v1/interactions", &items).await.expect(200);
+    let outcomes = answer["items"].as_array().unwrap();
+    assert_eq!((outcomes.len(), answer["accepted"].clone()), (9, json!(1)), "{answer}");
+    assert!(outcomes[0]["event_id"].is_string() && outcomes[0].get("error").is_none(), "{answer}");
+    assert!(outcomes[1..].iter().all(|o| o.get("event_id").is_none() && !o["error"].as_array().unwrap().is_empty()), "{answer}");
+    assert_eq!(fields(&app.post("/v1/interactions", &json!({"items": []})).await), ["items"]);
+    assert_eq!(fields(&app.post("/v1/interactions", &json!({"items": vec![json!({}); 501]})).await), ["items"]);
+    let lost = json!({"items": [{"kind": "location", "user_id": "1"}, {"kind": "app_open", "user_id": "1"}]});
+    assert_eq!(app.post("/v1/presence", &lost).await.expect(200)["accepted"], 1);
+}
+
+async fn queries(app: &TestApp) {
+    let cases = [
+        ("/v1/recommendations", "query"),
+        ("/v1/recommendations?viewer=0", "query"),
+        ("/v1/recommendations?viewer=1&limit=0", "limit"),
+        ("/v1/recommendations?viewer=1&limit=100000", "limit"),
+        ("/v1/recommendations?viewer=1&limit=many", "query"),
+        ("/v1/recommendations?viewer=1&lat=95&lon=0", "lat"),
+        ("/v1/recommendations?viewer=1&lat=NaN&lon=0", "lat"),
+        ("/v1/recommendations?viewer=1&lat=1", "lat"),
+        ("/v1/recommendations?viewer=1&lat=1&lon=inf", "lon"),
+        ("/v1/recommendations?viewer=1&cursor=garbage", "cursor"),
+        ("/v1/recommendations?viewer=1&cursor=eyJ2aWV3ZXIiOiIxIiwiZGVjayI6IngiLCJuZXh0IjotMX0", "cursor"),
+        ("/v1/recommendations?viewer=1&shout=loud", "query"),
+        ("/v1/search?q=", "q"),
+        ("/v1/search?q=a&kind=cars", "kind"),
+        ("/v1/search?q=a&limit=51", "limit"),
+        ("/v1/users?limit=0", "limit"),
+    ];
+    for (path, field) in cases {
+        assert_eq!(fields(&app.get(path).await), [field], "{path}");
+    }
+    assert_eq!(app.get("/v1/recommendations?viewer=99").await.problem(404), "unknown_user");
+}

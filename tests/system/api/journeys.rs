@@ -1,0 +1,174 @@
+//! What people do through the API, and what must hold while they do.
+
+use std::collections::HashSet;
+
+use futures::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::{TestApp, person};
+
+fn ids(page: &Value) -> Vec<String> {
+    page["items"].as_array().unwrap().iter().map(|item| item["user_id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// One woman, number 1, and `men` men from number 2.
+async fn town(app: &TestApp, men: u64) {
+    app.with_user(1, &person("小红", "female", "male")).await;
+    for id in 2..2 + men {
+        app.with_user(id, &person(&format!("阿强{id}"), "male", "female")).await;
+    }
+    app.until("everybody is in the table", async || app.get("/v1/users?limit=1").await.expect(200)["total"] == json!(men + 1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_profiles_make_a_recommendation_with_reasons() {
+    let app = TestApp::start().await;
+    let empty = app.get("/v1/users").await.expect(200);
+    assert_eq!(empty["total"], 0);
+    assert_eq!(app.get("/v1/recommendations?viewer=1").await.problem(404), "unknown_user");
+    app.with_user(1, &person("小红", "female", "male")).await;
+    assert_eq!(app.recommend(1, 10).await["items"], json!([]), "nobody is there: an empty list, no error");
+    app.with_user(2, &person("Bob", "male", "female")).await;
+    assert_eq!(app.get("/v1/users/2").await.expect(200)["nickname"], "Bob", "a writer reads what was written");
+    let request =
+        app.request(Method::GET, "/v1/recommendations?viewer=1").header("accept-language", "zh-CN").header("x-request-id", "walk-1");
+    let answer = app.read(request).await;
+    assert_eq!(answer.header("x-request-id"), "walk-1");
+    let page = answer.expect(200);
+    assert_eq!(ids(&page), ["2"]);
+    let item = &page["items"][0];
+    assert_eq!((item["position"].clone(), item["nickname"].clone()), (json!(0), json!("Bob")));
+    assert!(item["distance"].as_str().unwrap().ends_with("km"), "{item}");
+    assert!(!item["reasons"].as_array().unwrap().is_empty(), "{item}");
+    assert!(!answer.text.contains("31.23"), "no position leaves: {}", answer.text);
+    let explained = app.get(&format!("/v1/recommendations/{}/explain", page["deck_id"].as_str().unwrap())).await.expect(200);
+    assert_eq!(explained["shown"][0]["user_id"], "2");
+    assert!(!explained["shown"][0]["terms"].as_array().unwrap().is_empty(), "{explained}");
+    assert_eq!(app.recommend(1, 10).await["items"], json!([]), "nobody is shown twice within the window");
+    assert_eq!(app.get("/v1/recommendations/none/explain").await.problem(404), "unknown_deck");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_and_requests_at_the_same_time_never_repeat_anybody() {
+    let app = TestApp::start().await;
+    town(&app, 24).await;
+    let first = app.recommend(1, 5).await;
+    let mut seen = ids(&first);
+    let next = app.get(&format!("/v1/recommendations?viewer=1&limit=5&cursor={}", first["cursor"].as_str().unwrap())).await.expect(200);
+    assert_eq!(next["deck_id"], first["deck_id"]);
+    seen.extend(ids(&next));
+    let stolen = app.get(&format!("/v1/recommendations?viewer=2&cursor={}", first["cursor"].as_str().unwrap())).await;
+    assert_eq!(stolen.problem(422), "invalid_fields", "a cursor belongs to its viewer");
+    for page in join_all((0..6).map(|_| app.recommend(1, 3))).await {
+        seen.extend(ids(&page));
+    }
+    let different: HashSet<&String> = seen.iter().collect();
+    assert_eq!(different.len(), seen.len(), "{seen:?}");
+    assert_eq!(seen.len(), 24, "everybody was shown once: {seen:?}");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_is_in_force_before_its_request_is_answered() {
+    let app = TestApp::start().await;
+    town(&app, 6).await;
+    let first = app.recommend(1, 2).await;
+    let shown = ids(&first);
+    let left = (2..8).map(|id: u64| id.to_string()).find(|id| !shown.contains(id)).unwrap();
+    app.interact("block", left.parse().unwrap(), 1).await;
+    let cursor = first["cursor"].as_str().unwrap();
+    let rest = app.get(&format!("/v1/recommendations?viewer=1&limit=10&cursor={cursor}")).await.expect(200);
+    assert!(!ids(&rest).contains(&left), "{rest}");
+    assert_eq!(ids(&rest).len(), 3, "{rest}");
+    let explained = app.get(&format!("/v1/recommendations/{}/explain", rest["deck_id"].as_str().unwrap())).await.expect(200);
+    let removed = explained["removed"].as_array().unwrap().iter().find(|r| r["user_id"] == json!(left));
+    assert!(removed.is_some_and(|r| r["filter"].as_str().unwrap().contains("block")), "{explained}");
+    let like = json!({"items": [{"kind": "like", "actor_id": "1", "target_id": left}]});
+    let refused = app.post("/v1/interactions", &like).await.expect(200);
+    assert_eq!(refused["accepted"], 0, "{refused}");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_is_there_after_a_restart() {
+    let app = TestApp::start().await;
+    town(&app, 5).await;
+    let shown = ids(&app.recommend(1, 2).await);
+    let blocked = (2..7).map(|id: u64| id.to_string()).find(|id| !shown.contains(id)).unwrap();
+    app.interact("block", 1, blocked.parse().unwrap()).await;
+    let app = TestApp::start_in(app.stop().await, |_| {}).await;
+    assert_eq!(app.get("/v1/users?limit=1").await.expect(200)["total"], 6);
+    let after = ids(&app.recommend(1, 10).await);
+    assert_eq!(after.len(), 2, "two were shown and one is blocked: {after:?}");
+    assert!(!after.contains(&blocked) && after.iter().all(|id| !shown.contains(id)), "{after:?}");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_key_gives_the_same_answer_and_another_request_is_refused() {
+    let app = TestApp::start().await;
+    town(&app, 1).await;
+    let moment = |text: &str| json!({"author_id": "1", "text": text});
+    let send = async |body: &Value| app.read(app.request(Method::POST, "/v1/moments").header("idempotency-key", "walk-7").json(body)).await;
+    let first = send(&moment("今天去爬山")).await.expect(201);
+    assert_eq!(send(&moment("今天去爬山")).await.expect(201), first);
+    assert_eq!(send(&moment("something else")).await.problem(422), "idempotency_key_reused");
+    let id = first["moment_id"].as_str().unwrap();
+    app.until("the Moment is found", async || app.get(&format!("/v1/moments/{id}")).await.status == 200).await;
+    // After a restart the key is forgotten, but the same request makes the same event, and the gate drops the second.
+    let app = TestApp::start_in(app.stop().await, |_| {}).await;
+    let again = app.read(app.request(Method::POST, "/v1/moments").header("idempotency-key", "walk-7").json(&moment("今天去爬山"))).await;
+    assert_eq!(again.expect(201)["moment_id"], first["moment_id"]);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moments_are_found_in_both_languages_until_they_or_their_authors_go() {
+    let app = TestApp::start().await;
+    town(&app, 2).await;
+    let post = async |author: &str, text: &str| {
+        let body = json!({"author_id": author, "title": "周末", "text": text, "tags": ["#Hiking"]});
+        app.post("/v1/moments", &body).await.expect(201)["moment_id"].as_str().unwrap().to_owned()
+    };
+    let (mountain, coffee) = (post("1", "周末去黄山看日出").await, post("2", "Brewing coffee at home with friends").await);
+    assert!(mountain.parse::<u64>().unwrap() < coffee.parse::<u64>().unwrap(), "ids sort by time");
+    let found = async |q: &str, viewer: u64| {
+        let path = format!("/v1/search?kind=moments&viewer={viewer}&q={q}");
+        let hits = app.get(&path).await.expect(200);
+        let hits = hits["items"].as_array().unwrap().clone();
+        hits.into_iter().map(|h| h["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    app.until("the Chinese one is found", async || found("日出", 2).await.first() == Some(&mountain)).await;
+    app.until("the English one is found", async || found("brew%20coffees", 1).await.first() == Some(&coffee)).await;
+    app.interact("block", 1, 2).await;
+    assert!(!found("coffee", 1).await.contains(&coffee), "a blocked author's Moments are not found");
+    app.delete(&format!("/v1/moments/{coffee}")).await.expect(202);
+    app.until("the deleted one is gone", async || app.get(&format!("/v1/moments/{coffee}")).await.status == 404).await;
+    app.delete("/v1/users/1").await.expect(202);
+    assert!(found("日出", 2).await.is_empty(), "an erased author's Moments are not found");
+    assert_eq!(app.get("/v1/users/1").await.problem(404), "unknown_user");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_see_jobs_metrics_and_documentation() {
+    let app = TestApp::start().await;
+    let jobs = app.get("/v1/jobs").await.expect(200);
+    let names: Vec<&str> = jobs["jobs"].as_array().unwrap().iter().map(|j| j["name"].as_str().unwrap()).collect();
+    for name in ["gate", "features", "lake", "embedder", "assembler", "indexer", "ledger", "outbox"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    assert_eq!(app.get("/healthz").await.status, 200);
+    let api = app.get("/openapi.json").await.expect(200);
+    for path in ["/v1/recommendations", "/v1/interactions", "/v1/users/{id}", "/v1/moments", "/v1/search"] {
+        assert!(api["paths"][path].is_object(), "{path}");
+    }
+    assert!(app.get("/docs/").await.text.contains("swagger"));
+    app.with_user(1, &person("小红", "female", "male")).await;
+    let metrics = app.get("/metrics").await.text;
+    for name in ["hongniang_job_lag", "hongniang_http_seconds", "hongniang_events_published_total"] {
+        assert!(metrics.contains(name), "{name} is missing in\n{metrics}");
+    }
+    app.stop().await;
+}
