@@ -17,4 +17,4 @@ pub mod tables;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod samples;
+mod testing;

@@ -9,9 +9,9 @@ use super::write::files_of;
 use super::*;
 use crate::bus::Record;
 use crate::runner::{FeaturePlan, KeyedState};
-use crate::samples;
 use crate::snapshots::open_store;
 use crate::tables::decode;
+use crate::testing;
 
 async fn fill(place: &str, records: &[Record]) {
     let files = Files::new(open_store(place).unwrap());
@@ -41,7 +41,7 @@ async fn fill(place: &str, records: &[Record]) {
 async fn the_batch_over_the_lake_equals_the_stream() {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().to_str().unwrap();
-    let records = samples::records(&samples::events(11, 1500));
+    let records = testing::records(&testing::events(11, 1500));
     fill(place, &records).await;
     for set in feature_sets() {
         let plan = FeaturePlan::new(set).await.unwrap();
@@ -69,8 +69,8 @@ async fn the_batch_over_the_lake_equals_the_stream() {
 async fn days_are_folders_and_a_condition_on_them_counts_right() {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().to_str().unwrap();
-    let events = samples::events(12, 800);
-    fill(place, &samples::records(&events)).await;
+    let events = testing::events(12, 800);
+    fill(place, &testing::records(&events)).await;
     let day: NaiveDate = "2026-10-28".parse().unwrap();
     let expected = events.iter().filter(|e| e.topic() == Topic::Interactions && e.event_time().date_naive() == day).count();
     assert!(expected > 0);
@@ -85,7 +85,7 @@ async fn days_are_folders_and_a_condition_on_them_counts_right() {
 
 #[test]
 fn tombstones_leave_no_row_and_garbage_is_named() {
-    let mut records = samples::records(&samples::events(13, 200));
+    let mut records = testing::records(&testing::events(13, 200));
     records.retain(|r| r.topic.as_ref() == "interactions");
     let rows = records.len();
     records[3].value = None;
@@ -109,7 +109,7 @@ fn tombstones_leave_no_row_and_garbage_is_named() {
 
 #[test]
 fn files_carry_statistics_bloom_filters_and_their_order() {
-    let records = samples::records(&samples::events(14, 300));
+    let records = testing::records(&testing::events(14, 300));
     let mine: Vec<Record> = records.into_iter().filter(|r| r.topic.as_ref() == "interactions").collect();
     let written = files_of(Topic::Interactions, &mine).unwrap();
     let bytes = bytes::Bytes::from(written.days[0].1.clone());

@@ -10,8 +10,8 @@ use super::plan::FeaturePlan;
 use super::state::KeyedState;
 use super::store::{StateStore, sql_hash};
 use crate::bus::{Offsets, Record};
-use crate::samples;
 use crate::snapshots::SnapshotStore;
+use crate::testing;
 
 fn store() -> (tempfile::TempDir, SnapshotStore) {
     let dir = tempfile::tempdir().unwrap();
@@ -64,7 +64,7 @@ fn runtime() -> tokio::runtime::Runtime {
 async fn a_plan_runs_again_and_again_with_the_batch_of_the_moment() {
     let set = feature_set("popularity").unwrap();
     let plan = FeaturePlan::new(set).await.unwrap();
-    let records = samples::records(&samples::events(1, 400));
+    let records = testing::records(&testing::events(1, 400));
     let values: Vec<&[u8]> = records.iter().filter(|r| r.topic.as_ref() == "interactions").filter_map(|r| r.value.as_deref()).collect();
     let mut state = KeyedState::new(set);
     for part in values.chunks(50) {
@@ -79,7 +79,7 @@ async fn a_plan_runs_again_and_again_with_the_batch_of_the_moment() {
 async fn emitted_rows_are_read_back_by_the_codec_of_the_topic() {
     let (_dir, all) = store();
     let mut engine = engine(&all).await;
-    engine.process(samples::records(&samples::events(2, 500))).await.unwrap();
+    engine.process(testing::records(&testing::events(2, 500))).await.unwrap();
     let expected = rows(&engine);
     for (lane, expected) in engine.lanes.iter_mut().zip(expected) {
         let emitted = lane.state.take_emitted(&lane.set, 1);
@@ -100,7 +100,7 @@ async fn emitted_rows_are_read_back_by_the_codec_of_the_topic() {
 #[tokio::test]
 async fn nothing_is_added_twice_when_sets_stand_at_different_offsets() {
     let (_dir, all) = store();
-    let records = samples::records(&samples::events(3, 600));
+    let records = testing::records(&testing::events(3, 600));
     let mut whole = engine(&all).await;
     whole.process(records.clone()).await.unwrap();
     let mut uneven = engine(&all).await;
@@ -117,7 +117,7 @@ async fn nothing_is_added_twice_when_sets_stand_at_different_offsets() {
 #[tokio::test]
 async fn a_damaged_delta_is_made_good_by_a_replay_from_earlier_offsets() {
     let (dir, all) = store();
-    let records = samples::records(&samples::events(4, 300));
+    let records = testing::records(&testing::events(4, 300));
     let mut before = engine(&all).await;
     for part in records.chunks(100) {
         before.process(part.to_vec()).await.unwrap();
@@ -145,7 +145,7 @@ async fn a_damaged_delta_is_made_good_by_a_replay_from_earlier_offsets() {
 async fn deltas_are_gathered_up_before_they_are_many() {
     let (dir, all) = store();
     let mut engine = engine(&all).await;
-    let records = samples::records(&samples::events(5, 500));
+    let records = testing::records(&testing::events(5, 500));
     for one in records.chunks(1) {
         engine.process(one.to_vec()).await.unwrap();
         save(&mut engine).await;
@@ -177,7 +177,7 @@ proptest! {
 
     #[test]
     fn crashes_batching_and_replays_change_nothing(seed in 0u64..1000, cuts in proptest::collection::vec((1usize..120, any::<bool>(), any::<bool>()), 1..12)) {
-        let records = samples::records(&samples::events(seed, 500));
+        let records = testing::records(&testing::events(seed, 500));
         runtime().block_on(async {
             let (_a, one) = store();
             let mut whole = engine(&one).await;
