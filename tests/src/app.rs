@@ -114,6 +114,11 @@ impl TestApp {
         self.folder
     }
 
+    /// Its data folder.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// A request with the service key, to be changed before it is sent.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.address)).bearer_auth(KEY)

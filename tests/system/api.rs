@@ -2,4 +2,5 @@
 
 mod bad_input;
 mod journeys;
+mod outage;
 mod random;

@@ -39,6 +39,7 @@ pub(super) async fn run(global: &Global, args: &DoctorArgs) -> anyhow::Result<Ex
         Ok(config) => vec![
             finding("configuration", Ok("is well".to_owned())),
             finding("data folder", writable(&config.data_dir)),
+            finding("disk", room(&config.data_dir)),
             finding("model", model(&config)),
             finding("event log", log(&config).await),
             finding("address", address(&config)),
@@ -56,6 +57,20 @@ fn writable(folder: &Path) -> Result<String, String> {
     tried
         .map(|()| format!("{} can be written", folder.display()))
         .map_err(|e| format!("{}: {e}; free space or choose another --data-dir", folder.display()))
+}
+
+/// Kilobytes below which there is little room: segments, snapshots and Parquet files are written anew before old ones go.
+const LITTLE_KB: u64 = 2 << 20;
+
+fn room(folder: &Path) -> Result<String, String> {
+    let df = std::process::Command::new("df").arg("-Pk").arg(folder).output().map_err(|e| format!("`df` cannot be asked: {e}"))?;
+    let told = String::from_utf8_lossy(&df.stdout);
+    let free = told.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)).and_then(|kb| kb.parse::<u64>().ok());
+    match free {
+        Some(kb) if kb >= LITTLE_KB => Ok(format!("{} GiB free", kb >> 20)),
+        Some(kb) => Err(format!("{} MiB free in {}; make room, 2 GiB at least", kb >> 10, folder.display())),
+        None => Err(format!("`df` does not tell the free space of {}", folder.display())),
+    }
 }
 
 fn model(config: &Config) -> Result<String, String> {

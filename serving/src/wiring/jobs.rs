@@ -20,12 +20,13 @@ use crate::sink::EventSink;
 use crate::state::Indexes;
 
 /// Jobs that run anywhere, with what they do.
-pub const JOBS: [(&str, &str); 5] = [
+pub const JOBS: [(&str, &str); 6] = [
     (gate::NAME, "inbox → profiles, moments, interactions, presence, messages; refuses go to dead_letters"),
     (runner::NAME, "filed topics → features.<name>, by the SQL of features/sql"),
     (lake::NAME, "filed topics → Parquet lake"),
     (embedder::NAME, "moments, profiles → embeddings"),
     (assembler::NAME, "features, profiles, embeddings, interactions → portraits"),
+    (indexer::NAME, "portraits, moments, embeddings → vectors, text and portrait table of the data folder; part of every serving node"),
 ];
 
 /// What jobs are made of.
@@ -34,6 +35,18 @@ pub(super) struct Shared {
     pub(super) bus: Bus,
     pub(super) snapshots: SnapshotStore,
     pub(super) encoder: Arc<dyn TextEncoder>,
+}
+
+/// What the indexer keeps up to date.
+fn kept(indexes: &Indexes, config: &Config, encoder: &dyn TextEncoder) -> indexer::Indexes {
+    indexer::Indexes {
+        table: Arc::clone(&indexes.table),
+        vectors: Arc::clone(&indexes.vectors),
+        text: Arc::clone(&indexes.text),
+        hot: Arc::clone(&indexes.hot),
+        model: encoder.name().to_owned(),
+        snapshot: config.data_dir.join("state/portraits.table"),
+    }
 }
 
 /// The jobs that keep this node's indexes: every serving node has its own.
@@ -45,14 +58,7 @@ pub(super) fn spawn_node(
     done: (watch::Sender<bool>, watch::Sender<bool>),
 ) {
     let (table_done, ledger_done) = done;
-    let kept = indexer::Indexes {
-        table: Arc::clone(&indexes.table),
-        vectors: Arc::clone(&indexes.vectors),
-        text: Arc::clone(&indexes.text),
-        hot: Arc::clone(&indexes.hot),
-        model: shared.encoder.name().to_owned(),
-        snapshot: shared.config.data_dir.join("state/portraits.table"),
-    };
+    let kept = kept(indexes, &shared.config, &*shared.encoder);
     let (bus, config) = (shared.bus.clone(), shared.config.indexer.clone());
     supervisor.spawn(indexer::NAME, RestartPolicy::default(), move |context| {
         Indexer::new(bus.clone(), kept.clone(), config.clone(), table_done.clone()).run(context)
@@ -104,6 +110,12 @@ pub async fn run_alone(name: &str, config: &Config, bus: Bus, context: JobContex
         lake::NAME => LakeWriter::new(bus, &config.lake_place(), config.lake.clone()).run(context).await,
         embedder::NAME => Embedder::new(bus, super::platform::encoder(config)?, config.embedder.clone()).run(context).await,
         assembler::NAME => Assembler::new(bus, &snapshots, config.assembler.clone()).run(context).await,
+        indexer::NAME => {
+            let encoder = super::platform::encoder(config)?;
+            let indexes = super::platform::indexes(config, &*encoder).await?;
+            let (caught_up, _) = watch::channel(false);
+            Indexer::new(bus, kept(&indexes, config, &*encoder), config.indexer.clone(), caught_up).run(context).await
+        }
         other => anyhow::bail!("there is no job `{other}`; `hongniang pipeline list` shows them"),
     };
     Ok(done?)

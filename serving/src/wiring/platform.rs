@@ -107,6 +107,17 @@ async fn vectors(config: &Config, encoder: &dyn TextEncoder) -> anyhow::Result<A
     Ok(Arc::new(ServerVectors::connect(&config.vectors.url, encoder.dim(), encoder.name()).await?))
 }
 
+/// The indexes of this data folder; table and ledger are filled by their jobs.
+pub(super) async fn indexes(config: &Config, encoder: &dyn TextEncoder) -> anyhow::Result<Indexes> {
+    Ok(Indexes {
+        table: Arc::new(PortraitTable::default()),
+        vectors: vectors(config, encoder).await?,
+        text: Arc::new(TextIndex::open(&config.data_dir.join("text"))?),
+        hot: Arc::new(HotPool::default()),
+        ledger: Arc::new(Ledger::default()),
+    })
+}
+
 impl Platform {
     /// Starts everything that `config` asks for; with `with_pipelines` also the jobs that need no index of this node.
     ///
@@ -120,13 +131,7 @@ impl Platform {
         std::fs::create_dir_all(&config.data_dir).with_context(|| format!("data_dir {} cannot be made", config.data_dir.display()))?;
         let encoder = encoder(&config)?;
         let log = Log::open(&config).await?;
-        let indexes = Indexes {
-            table: Arc::new(PortraitTable::default()),
-            vectors: vectors(&config, &*encoder).await?,
-            text: Arc::new(TextIndex::open(&config.data_dir.join("text"))?),
-            hot: Arc::new(HotPool::default()),
-            ledger: Arc::new(Ledger::default()),
-        };
+        let indexes = indexes(&config, &*encoder).await?;
         let sink = Arc::new(EventSink::new(&log.bus, &config.data_dir)?);
         let stop = CancellationToken::new();
         let supervisor = Arc::new(Supervisor::new(stop.clone(), Utc::now));
