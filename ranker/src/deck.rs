@@ -18,7 +18,9 @@ pub struct Deck {
     pub viewer: UserId,
     /// When.
     pub made_at: DateTime<Utc>,
-    /// The seed of every draw in it.
+    /// The seed of every draw in it; text in JSON, because JavaScript numbers lose everything above 2^53.
+    #[serde(with = "text")]
+    #[schema(value_type = String, example = "17907264482398237471")]
     pub seed: u64,
     /// Hash of the configuration that held.
     pub config_version: String,
@@ -150,4 +152,19 @@ pub struct Removed {
     pub reason: String,
     /// Why, in Chinese.
     pub reason_zh: String,
+}
+
+/// A 64-bit number as decimal text.
+mod text {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(number: &u64, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(number)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<u64, D::Error> {
+        let text = String::deserialize(input)?;
+        text.parse().map_err(|_| D::Error::custom(format!("`{text}` is not a seed: expected a decimal number below 2^64, as a string")))
+    }
 }

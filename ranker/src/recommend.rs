@@ -140,7 +140,8 @@ impl Recommender {
         Ok((query, timings))
     }
 
-    /// Asks the sources; when those that know the viewer have all failed, the hot pool stands in.
+    /// Asks the sources; the hot pool stands in when those that know the viewer have all failed, or some failed and the others
+    /// found nobody new.
     async fn recall(&self, query: &Query, mut timings: Vec<StageTiming>) -> Found {
         let fetched = sources::ask(&self.sources, query, &self.parts).await;
         let mut degraded = Vec::new();
@@ -154,12 +155,12 @@ impl Recommender {
         }
         let mut personal = fetched.iter().filter(|one| one.source != SourceName::Hot).peekable();
         let all_failed = personal.peek().is_some() && personal.all(|one| one.found.is_err());
-        let candidates = if all_failed {
+        let mut candidates = sources::merge(rankings);
+        let nobody = candidates.iter().all(|candidate| query.knows(&self.parts.ledger, candidate.user));
+        if all_failed || (nobody && !degraded.is_empty()) {
             degraded.push("recall failed: the hot pool stands in".to_owned());
-            self.hot(query)
-        } else {
-            sources::merge(rankings)
-        };
+            candidates = self.hot(query);
+        }
         Found { candidates, degraded, timings }
     }
 

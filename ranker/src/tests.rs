@@ -24,6 +24,8 @@ use crate::sources::{Source, sources};
 use crate::testing::{Vectors, did, now, person, plain};
 use crate::{DeckRequest, FilterName, Parts, RankError, RankerConfig, Recheck, Recommender, SourceName, TermName};
 
+mod recall;
+
 const DIM: usize = 16;
 
 fn parts(people: impl IntoIterator<Item = features::portrait::Portrait>) -> Parts {
@@ -154,68 +156,6 @@ async fn unknown_viewers_and_impossible_places_are_errors() {
     let nowhere = DeckRequest { position: Some(Position { lat: 99.0, lon: 0.0 }), ..request(1) };
     assert_eq!(recommender.deck(&nowhere).await, Err(RankError::Position));
     assert_eq!(recommender.fallback(&request(99), "x"), Err(RankError::UnknownViewer(UserId(99))));
-}
-
-#[tokio::test]
-async fn the_vector_index_is_asked_when_many_are_in_reach_and_its_failure_is_named() {
-    let mut parts = town(300);
-    let mut config = RankerConfig::default();
-    config.deck.exact_scan_below = 10;
-    let healthy = recommender(&parts, &config).deck(&request(1)).await.unwrap();
-    assert!(healthy.degraded.is_empty());
-    assert!(
-        healthy
-            .items
-            .iter()
-            .any(|item| item.sources.contains(&SourceName::TasteContent) || item.sources.contains(&SourceName::ContentTaste))
-    );
-    parts.vectors = Arc::new(Vectors::Broken);
-    let broken = recommender(&parts, &config).deck(&request(1)).await.unwrap();
-    assert!(broken.degraded.contains(&"source content_taste: vector store: connection refused".to_owned()), "{:?}", broken.degraded);
-    assert!(!broken.items.is_empty());
-    config.sources.content_taste.timeout_ms = 5;
-    config.sources.taste_content.timeout_ms = 5;
-    parts.vectors = Arc::new(Vectors::Slow);
-    let late = recommender(&parts, &config).deck(&request(1)).await.unwrap();
-    assert!(late.degraded.contains(&"source content_taste: no answer within 5 ms".to_owned()), "{:?}", late.degraded);
-    let exact = recommender(&parts, &RankerConfig::default()).deck(&request(1)).await.unwrap();
-    assert!(exact.degraded.is_empty(), "few in reach: the table is scanned and the index not asked");
-}
-
-struct Panics(SourceName);
-
-#[async_trait]
-impl Source for Panics {
-    fn name(&self) -> SourceName {
-        self.0
-    }
-
-    async fn find(&self, _: &Query, _: &Parts, _: usize) -> Result<Vec<UserId>, SourceError> {
-        panic!("a bug")
-    }
-}
-
-#[tokio::test]
-async fn when_recall_fails_the_hot_pool_stands_in_and_filters_still_hold() {
-    let parts = town(300);
-    parts.ledger.apply(&did(8, 1, Kind::Block, TimeDelta::days(1)));
-    let broken: Vec<Box<dyn Source>> = SourceName::ALL.iter().map(|name| Box::new(Panics(*name)) as Box<dyn Source>).collect();
-    let recommender = recommender(&parts, &RankerConfig::default()).with_sources(broken);
-    let failed = recommender.deck(&request(1)).await.unwrap();
-    assert_eq!(failed.degraded.len(), 8, "{:?}", failed.degraded);
-    let fallback = recommender.fallback(&request(1), "ranking is overloaded").unwrap();
-    assert_eq!(fallback.degraded, ["ranking is overloaded"]);
-    for deck in [failed, fallback] {
-        assert_eq!(deck.items.len(), 50, "caps give way when the deck would stay short");
-        for item in &deck.items {
-            assert_eq!(item.sources, [SourceName::Hot]);
-            assert!(may_be_shown(&parts, 1, item.user_id.0));
-        }
-        assert!(
-            deck.removed.iter().any(|r| r.user_id == UserId(8) && r.filter == FilterName::Blocked)
-                || deck.removed.iter().all(|r| r.user_id != UserId(8))
-        );
-    }
 }
 
 #[tokio::test]
@@ -367,6 +307,14 @@ async fn exposure_spreads_instead_of_piling_up() {
         drawn < 0.75 * sorted,
         "the top tenth gets {drawn:.2} of the places drawn, {sorted:.2} of those sorted by score and popularity"
     );
+}
+
+#[tokio::test]
+async fn a_seed_is_text_in_json() {
+    let deck = deck(&town(20), &DeckRequest { seed: u64::MAX, ..request(1) }).await;
+    let json = serde_json::to_value(&deck).unwrap();
+    assert_eq!(json["seed"], "18446744073709551615", "JavaScript numbers lose everything above 2^53");
+    assert_eq!(serde_json::from_value::<Deck>(json).unwrap(), deck);
 }
 
 fn happenings() -> impl Strategy<Value = Vec<(u64, u64, Kind)>> {

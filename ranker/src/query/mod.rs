@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use features::ids::UserId;
 use features::profile::{Position, Profile};
 use features::vector::QVector;
+use index::ledger::Ledger;
 use index::table::VectorColumn;
 
 pub use self::pool::Pool;
@@ -59,7 +60,7 @@ pub struct Query {
     pub position: Option<Position>,
     /// What holds in the viewer's region.
     pub effective: Arc<Effective>,
-    /// Whom it would be in vain to look for: shown, liked or followed already.
+    /// Shown lately, liked or followed; [`Query::knows`] adds those who were passed.
     pub known: HashSet<UserId>,
     /// Among whom sources look.
     pub pool: Pool,
@@ -105,16 +106,21 @@ impl Query {
         self.profile.preferences.genders.iter().fold(0, |bits, gender| bits | gender.bit())
     }
 
+    /// Whether it would be in vain to look for somebody: the viewer, or whom the viewer was shown, likes, follows or has passed,
+    /// however long ago.
+    pub fn knows(&self, ledger: &Ledger, user: UserId) -> bool {
+        user == self.viewer || self.known.contains(&user) || ledger.passed(self.viewer, user)
+    }
+
     /// Takes from a source's ranking until `limit` fresh people are together. People known already who stand between them are
     /// taken along, at most `limit`, so that the filters can say why they are not shown.
-    pub fn take_fresh(&self, ranking: impl IntoIterator<Item = UserId>, limit: usize) -> Vec<UserId> {
+    pub fn take_fresh(&self, ledger: &Ledger, ranking: impl IntoIterator<Item = UserId>, limit: usize) -> Vec<UserId> {
         let (mut taken, mut fresh) = (Vec::new(), 0);
         for user in ranking {
             if fresh == limit {
                 break;
             }
-            let is_known = self.known.contains(&user) || user == self.viewer;
-            if !is_known {
+            if !self.knows(ledger, user) {
                 fresh += 1;
                 taken.push(user);
             } else if taken.len() - fresh < limit {

@@ -30,6 +30,6 @@ impl Source for FriendsOfFriends {
         }
         let mut ranking: Vec<(UserId, u32)> = in_common.into_iter().collect();
         ranking.sort_by_key(|(user, count)| (Reverse(*count), *user));
-        Ok(query.take_fresh(ranking.into_iter().map(|(user, _)| user), limit))
+        Ok(query.take_fresh(&parts.ledger, ranking.into_iter().map(|(user, _)| user), limit))
     }
 }

@@ -23,6 +23,6 @@ impl Source for Hot {
         let table = parts.table.read();
         let genders = query.genders();
         let suits = |user: &UserId| table.row_of(*user).is_none_or(|row| genders == 0 || genders & table.profile(row).gender.bit() != 0);
-        Ok(query.take_fresh(list.into_iter().filter(suits), limit))
+        Ok(query.take_fresh(&parts.ledger, list.into_iter().filter(suits), limit))
     }
 }

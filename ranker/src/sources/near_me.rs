@@ -29,7 +29,7 @@ impl Source for NearMe {
         let rows = query.pool.rows(&table, query);
         let around = table.near(position, wanted.min(config.near_radius_km), config.near_scan);
         let people: Vec<UserId> = around.into_iter().filter(|row| rows.contains(*row)).map(|row| table.user(row)).collect();
-        let (known, fresh): (Vec<_>, Vec<_>) = people.into_iter().partition(|user| query.known.contains(user));
+        let (known, fresh): (Vec<_>, Vec<_>) = people.into_iter().partition(|user| query.knows(&parts.ledger, *user));
         let drawn = sample(query.seed, fresh, limit);
         Ok(drawn.into_iter().chain(known.into_iter().take(limit)).collect())
     }

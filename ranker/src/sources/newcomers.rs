@@ -38,6 +38,6 @@ impl Source for Newcomers {
         let mut joined: Vec<_> =
             looked.map(|row| (table.profile(row).created_at, table.user(row))).filter(|(at, _)| *at >= since).collect();
         joined.sort_unstable_by_key(|(at, user)| (Reverse(*at), *user));
-        Ok(query.take_fresh(joined.into_iter().map(|(_, user)| user), limit))
+        Ok(query.take_fresh(&parts.ledger, joined.into_iter().map(|(_, user)| user), limit))
     }
 }

@@ -3,13 +3,16 @@
 
 use features::ids::UserId;
 use features::vector::QVector;
-use index::table::{Columns, VectorColumn};
+use index::table::VectorColumn;
 use index::vectors::{Collection, VectorFilter, VectorName, VectorQuery};
 use roaring::RoaringBitmap;
 
 use crate::error::SourceError;
 use crate::query::{Query, birth_days};
 use crate::recommend::Parts;
+
+/// How many times as many people are asked for when those asked for first are nearly all known already.
+const DEEPER: usize = 4;
 
 /// People whose `column` lies closest to `vector`, best first.
 pub(super) async fn closest(
@@ -19,24 +22,35 @@ pub(super) async fn closest(
     vector: &QVector,
     limit: usize,
 ) -> Result<Vec<UserId>, SourceError> {
-    if let Some(found) = scan(query, &parts.table.read(), column, vector, limit) {
+    if let Some(found) = scan(query, parts, column, vector, limit) {
         return Ok(found);
     }
-    // People known already crowd the top of the ranking: ask for as many more, within reason.
-    let more = query.known.len().min(2 * limit);
     let name = match column {
         VectorColumn::Content => VectorName::Content,
         VectorColumn::Taste => VectorName::Taste,
     };
-    let asked = VectorQuery { name, vector: vector.to_f32(), filter: filter(query), limit: limit + more };
-    let hits = parts.vectors.search(Collection::Users, asked).await?;
-    Ok(query.take_fresh(hits.into_iter().map(|hit| UserId(hit.id)), limit))
+    let filter = filter(query);
+    let ask = async |most| {
+        let asked = VectorQuery { name, vector: vector.to_f32(), filter: filter.clone(), limit: most };
+        let hits = parts.vectors.search(Collection::Users, asked).await?;
+        Ok::<Vec<UserId>, SourceError>(hits.into_iter().map(|hit| UserId(hit.id)).collect())
+    };
+    // People known already crowd the top of the ranking: ask for as many more, within reason, and deeper if that was not enough.
+    let most = limit + query.known.len().min(2 * limit);
+    let mut people = ask(most).await?;
+    let fresh = people.iter().filter(|user| !query.knows(&parts.ledger, **user)).count();
+    if fresh < limit && people.len() >= most {
+        people = ask(most * DEEPER).await?;
+    }
+    Ok(query.take_fresh(&parts.ledger, people, limit))
 }
 
-fn scan(query: &Query, table: &Columns, column: VectorColumn, vector: &QVector, limit: usize) -> Option<Vec<UserId>> {
-    let mut rows = query.pool.few(table, query)?;
+fn scan(query: &Query, parts: &Parts, column: VectorColumn, vector: &QVector, limit: usize) -> Option<Vec<UserId>> {
+    let table = parts.table.read();
+    let mut rows = query.pool.few(&table, query)?;
     rows -= query.known.iter().filter_map(|user| table.row_of(*user)).collect::<RoaringBitmap>();
-    let found = table.scan_cosine(column, vector, rows.iter(), limit);
+    let fresh = rows.iter().filter(|row| !parts.ledger.passed(query.viewer, table.user(*row)));
+    let found = table.scan_cosine(column, vector, fresh, limit);
     Some(found.into_iter().map(|(row, _)| table.user(row)).collect())
 }
 

@@ -32,6 +32,6 @@ impl Source for UnderShown {
         // Many have none at all: among equals the seed decides, not the id.
         let turn = |user| bits(query.seed, Purpose::Sample, user);
         seldom.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then_with(|| turn(a.1).cmp(&turn(b.1))));
-        Ok(query.take_fresh(seldom.into_iter().map(|(_, user)| user), limit))
+        Ok(query.take_fresh(&parts.ledger, seldom.into_iter().map(|(_, user)| user), limit))
     }
 }
