@@ -11,6 +11,7 @@ pub mod recommend;
 pub mod search;
 pub mod sink;
 pub mod state;
+pub mod town;
 pub mod users;
 pub mod web;
 pub mod wiring;

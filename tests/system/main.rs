@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod crash;
 mod docs;
 mod layout;
 mod streams;

@@ -7,6 +7,7 @@ mod pipeline;
 mod query;
 pub mod report;
 mod run;
+mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -83,6 +84,8 @@ enum Command {
     /// Text encoders: get, list.
     #[command(subcommand)]
     Models(models::ModelsCommand),
+    /// Lets a simulated town grow: people, Moments, likes.
+    Simulate(simulate::SimulateArgs),
     /// SQL over the lake.
     Query(query::QueryArgs),
     /// The configuration as it applies here.
@@ -107,6 +110,8 @@ pub fn main() -> ExitCode {
     };
     match runtime.block_on(dispatch(cli)) {
         Ok(code) => code,
+        // Whoever read the output has enough, as with `| head`.
+        Err(error) if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("hongniang: {error:#}");
             ExitCode::FAILURE
@@ -121,10 +126,11 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve => run::serve(&global).await?,
         Command::Pipeline(command) => pipeline::run(&global, command).await?,
         Command::Models(command) => models::run(command).await?,
+        Command::Simulate(args) => simulate::run(&global, args).await?,
         Command::Query(args) => query::run(&global, args).await?,
         Command::Config(args) => config::run(&global, &args)?,
         Command::Doctor(args) => return doctor::run(&global, &args).await,
-        Command::Openapi => println!("{}", crate::http::openapi().to_pretty_json()?),
+        Command::Openapi => report::say(crate::http::openapi().to_pretty_json()?)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,30 +1,45 @@
 //! `up` and `serve`.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Context;
+use chrono::Utc;
 use clap::Args;
+use pipelines::bus::Bus;
 
 use super::Global;
+use super::simulate::grow;
 use crate::config::{Config, DEVELOPMENT_KEY};
+use crate::state::App;
+use crate::town::TownSpec;
 use crate::wiring::{Platform, install_metrics, serve as serve_platform};
 
 /// Flags of `up`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  hongniang up\n  hongniang up --data-dir /var/lib/hongniang --listen 127.0.0.1:8080")]
-pub(super) struct UpArgs {}
+pub(super) struct UpArgs {
+    /// Lets a town of so many people grow, if nobody is here yet.
+    #[arg(long, value_name = "PEOPLE")]
+    town: Option<u32>,
+    /// Days of the town.
+    #[arg(long, default_value_t = 14)]
+    town_days: u32,
+}
 
 /// Everything in one process.
-pub(super) async fn up(global: &Global, _args: UpArgs) -> anyhow::Result<()> {
-    start(global.load()?, true).await
+pub(super) async fn up(global: &Global, args: UpArgs) -> anyhow::Result<()> {
+    let town = args.town.map(|users| TownSpec { users, days: args.town_days, seed: 1, until: Utc::now() });
+    start(global.load()?, true, town).await
 }
 
 /// The API alone, with this node's indexes.
 pub(super) async fn serve(global: &Global) -> anyhow::Result<()> {
     let config = global.load()?;
     anyhow::ensure!(!config.kafka.brokers.is_empty(), "`serve` needs an event log that others can reach: set kafka.brokers, or use `up`");
-    start(config, false).await
+    start(config, false, None).await
 }
 
-async fn start(config: Config, with_pipelines: bool) -> anyhow::Result<()> {
+async fn start(config: Config, with_pipelines: bool, town: Option<TownSpec>) -> anyhow::Result<()> {
     let listen = config.http.listen;
     let listener = tokio::net::TcpListener::bind(listen)
         .await
@@ -39,7 +54,31 @@ async fn start(config: Config, with_pipelines: bool) -> anyhow::Result<()> {
     if development {
         println!("  key      {DEVELOPMENT_KEY}  (development only; set http.service_keys)");
     }
+    if let Some(town) = town {
+        tokio::spawn(populate(platform.app.clone(), platform.log.bus.clone(), town));
+    }
     serve_platform(platform, listener, stop_asked()).await
+}
+
+/// Grows the town once the node knows that nobody is here, and says when there is something to look at.
+async fn populate(app: App, bus: Bus, town: TownSpec) {
+    let (begun, users) = (Instant::now(), town.users);
+    let mut ready = app.readiness.table.clone();
+    if ready.wait_for(|ready| *ready).await.is_err() || !app.indexes.table.is_empty() {
+        return;
+    }
+    println!("  town     {users} people move in");
+    match grow(&bus, town).await {
+        Ok(events) => println!("  town     {events} events sent after {:.0} s", begun.elapsed().as_secs_f64()),
+        Err(error) => return tracing::error!(%error, "the town could not grow"),
+    }
+    while app.indexes.table.len() < users as usize {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    println!(
+        "  town     everybody can be recommended after {:.0} s; similarity fills in while texts are embedded",
+        begun.elapsed().as_secs_f64()
+    );
 }
 
 /// Ctrl-C or SIGTERM.

@@ -79,7 +79,7 @@ pub fn router(app: App) -> Router {
     let layers = ServiceBuilder::new()
         .layer(SetRequestIdLayer::new(request_id.clone(), MakeRequestUuid))
         .layer(PropagateRequestIdLayer::new(request_id))
-        .layer(TraceLayer::new_for_http())
+        .layer(TraceLayer::new_for_http().on_failure(())) // failures are told where they happen
         .layer(from_fn(measure))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(panicked))
