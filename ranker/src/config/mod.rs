@@ -43,8 +43,8 @@ pub struct DeckConfig {
     pub candidates_to_score: usize,
     /// Nobody is shown to the same viewer twice within so many days.
     pub exposure_window_days: u32,
-    /// When gender, age and distance leave at most so many people, vector sources compare with all of them exactly;
-    /// beyond, they ask the vector index.
+    /// When the viewer's gender and distance limits leave at most so many people, vector sources compare exactly with those of
+    /// them who are of the right age; beyond, they ask the vector index.
     pub exact_scan_below: usize,
     /// Reasons given for an item at most.
     pub reasons: usize,

@@ -106,8 +106,8 @@ impl Query {
         self.profile.preferences.genders.iter().fold(0, |bits, gender| bits | gender.bit())
     }
 
-    /// Whether it would be in vain to look for somebody: the viewer, or whom the viewer was shown, likes, follows or has passed,
-    /// however long ago.
+    /// Whether it would be in vain to look for somebody: the viewer, whom the viewer was shown within the exposure window, and whom
+    /// the viewer likes, follows or has passed, however long ago.
     pub fn knows(&self, ledger: &Ledger, user: UserId) -> bool {
         user == self.viewer || self.known.contains(&user) || ledger.passed(self.viewer, user)
     }
