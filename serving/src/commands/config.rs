@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Global;
+use super::report::say;
 use crate::config::DEFAULTS;
 
 /// Flags of `config`.
@@ -15,9 +16,7 @@ pub(super) struct ConfigArgs {
 
 pub(super) fn run(global: &Global, args: &ConfigArgs) -> anyhow::Result<()> {
     if args.defaults {
-        print!("{DEFAULTS}");
-    } else {
-        print!("{}", toml::to_string_pretty(&toml::Value::try_from(global.load()?)?)?);
+        return say(DEFAULTS.trim_end());
     }
-    Ok(())
+    say(toml::to_string_pretty(&toml::Value::try_from(global.load()?)?)?.trim_end())
 }

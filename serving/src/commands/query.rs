@@ -4,7 +4,7 @@ use arrow::util::pretty::pretty_format_batches;
 use clap::Args;
 
 use super::Global;
-use super::report::{Format, ReportArgs};
+use super::report::{Format, ReportArgs, say};
 
 /// Flags of `query`.
 #[derive(Debug, Args)]
@@ -23,12 +23,12 @@ pub(super) async fn run(global: &Global, args: QueryArgs) -> anyhow::Result<()> 
     let session = pipelines::lake::session(&config.lake_place()).await?;
     let batches = session.sql(&args.sql).await?.collect().await?;
     match args.report.format {
-        Format::Table => println!("{}", pretty_format_batches(&batches)?),
+        Format::Table => say(pretty_format_batches(&batches)?)?,
         Format::Json => {
             let mut writer = arrow::json::ArrayWriter::new(std::io::stdout());
             writer.write_batches(&batches.iter().collect::<Vec<_>>())?;
             writer.finish()?;
-            println!();
+            say("")?;
         }
         Format::Csv => {
             let mut writer = arrow::csv::Writer::new(std::io::stdout());

@@ -1,5 +1,7 @@
 //! One way to report: a table for people, JSON or CSV for programs.
 
+use std::io::Write;
+
 use clap::{Args, ValueEnum};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
@@ -41,8 +43,15 @@ fn cell(value: &Value) -> String {
 /// # Errors
 /// When a row is not a flat struct or standard output is closed.
 pub fn print<T: Serialize>(rows: &[T], format: Format) -> anyhow::Result<()> {
-    println!("{}", render(rows, format)?);
-    Ok(())
+    say(render(rows, format)?)
+}
+
+/// Writes a line to standard output.
+///
+/// # Errors
+/// When standard output is closed, as by `| head`; the program then ends quietly.
+pub fn say(line: impl std::fmt::Display) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{line}")?)
 }
 
 /// The text that [`print`] prints.
