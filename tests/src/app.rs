@@ -6,7 +6,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use serving::config::{Config, DEVELOPMENT_KEY};
-use serving::wiring::{Platform, install_metrics, serve};
+use serving::wiring::{PIPELINES, Platform, install_metrics, serve};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -95,7 +95,7 @@ impl TestApp {
         change(&mut config);
         let listener = tokio::net::TcpListener::bind(config.http.listen).await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let platform = Platform::start(config, true, install_metrics().unwrap()).await.unwrap();
+        let platform = Platform::start(config, &PIPELINES, install_metrics().unwrap()).await.unwrap();
         let brokers = platform.log.bus.config().brokers.clone();
         let (end, ended) = oneshot::channel();
         let until = async move { drop(ended.await) };

@@ -48,7 +48,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "ADDRESS")]
     listen: Option<String>,
     /// What is logged, such as info or pipelines=debug.
-    #[arg(long, global = true, default_value = "warn,serving=info,pipelines=info", env = "RUST_LOG")]
+    #[arg(long, global = true, default_value = "warn,serving=info,pipelines=info,qdrant_edge=error", env = "RUST_LOG")]
     log: String,
 }
 
@@ -76,8 +76,8 @@ impl Global {
 enum Command {
     /// Everything in this process: log, jobs, indexes, API, console.
     Up(run::UpArgs),
-    /// The API and this node's indexes; the other jobs run elsewhere (`pipeline run`).
-    Serve,
+    /// Some modules on an outside event log; the others run elsewhere.
+    Serve(run::ServeArgs),
     /// Jobs on the stream.
     #[command(subcommand)]
     Pipeline(pipeline::PipelineCommand),
@@ -111,7 +111,9 @@ pub fn main() -> ExitCode {
     match runtime.block_on(dispatch(cli)) {
         Ok(code) => code,
         // Whoever read the output has enough, as with `| head`.
-        Err(error) if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
+        Err(error) if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("hongniang: {error:#}");
             ExitCode::FAILURE
@@ -123,7 +125,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let global = cli.global;
     match cli.command {
         Command::Up(args) => run::up(&global, args).await?,
-        Command::Serve => run::serve(&global).await?,
+        Command::Serve(args) => run::serve(&global, &args).await?,
         Command::Pipeline(command) => pipeline::run(&global, command).await?,
         Command::Models(command) => models::run(command).await?,
         Command::Simulate(args) => simulate::run(&global, args).await?,

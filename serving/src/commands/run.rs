@@ -12,7 +12,7 @@ use super::simulate::grow;
 use crate::config::{Config, DEVELOPMENT_KEY};
 use crate::state::App;
 use crate::town::TownSpec;
-use crate::wiring::{Platform, install_metrics, serve as serve_platform};
+use crate::wiring::{PIPELINES, Platform, install_metrics, run_together, serve as serve_platform};
 
 /// Flags of `up`.
 #[derive(Debug, Args)]
@@ -29,24 +29,43 @@ pub(super) struct UpArgs {
 /// Everything in one process.
 pub(super) async fn up(global: &Global, args: UpArgs) -> anyhow::Result<()> {
     let town = args.town.map(|users| TownSpec { users, days: args.town_days, seed: 1, until: Utc::now() });
-    start(global.load()?, true, town).await
+    start(global.load()?, &PIPELINES, town).await
 }
 
-/// The API alone, with this node's indexes.
-pub(super) async fn serve(global: &Global) -> anyhow::Result<()> {
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hongniang serve --brokers kafka:9092\n  hongniang serve --brokers kafka:9092 --modules api,gate,features"
+)]
+pub(super) struct ServeArgs {
+    /// `api` (HTTP, console and this node's indexes) and any of gate, features, lake, embedder, assembler.
+    #[arg(long, value_delimiter = ',', default_value = "api", value_name = "NAMES")]
+    modules: Vec<String>,
+}
+
+/// What was chosen, on an outside event log.
+pub(super) async fn serve(global: &Global, args: &ServeArgs) -> anyhow::Result<()> {
     let config = global.load()?;
     anyhow::ensure!(!config.kafka.brokers.is_empty(), "`serve` needs an event log that others can reach: set kafka.brokers, or use `up`");
-    start(config, false, None).await
+    let jobs: Vec<&str> = args.modules.iter().map(String::as_str).filter(|name| *name != "api").collect();
+    if let Some(unknown) = jobs.iter().find(|name| !PIPELINES.contains(name)) {
+        anyhow::bail!("there is no module `{unknown}`; there are api, {}", PIPELINES.join(", "));
+    }
+    if args.modules.iter().any(|name| name == "api") {
+        return start(config, &jobs, None).await;
+    }
+    eprintln!("{} on {}; Ctrl-C ends", jobs.join(", "), config.kafka.brokers);
+    run_together(&jobs, &config, stop_asked()).await
 }
 
-async fn start(config: Config, with_pipelines: bool, town: Option<TownSpec>) -> anyhow::Result<()> {
+async fn start(config: Config, jobs: &[&str], town: Option<TownSpec>) -> anyhow::Result<()> {
     let listen = config.http.listen;
     let listener = tokio::net::TcpListener::bind(listen)
         .await
         .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
     let address = listener.local_addr()?;
     let development = config.http.service_keys.iter().any(|k| k == DEVELOPMENT_KEY);
-    let platform = Platform::start(config, with_pipelines, install_metrics()?).await?;
+    let platform = Platform::start(config, jobs, install_metrics()?).await?;
     println!("hongniang is up");
     println!("  console  http://{address}/");
     println!("  API      http://{address}/docs");

@@ -79,7 +79,7 @@ pub fn router(app: App) -> Router {
     let layers = ServiceBuilder::new()
         .layer(SetRequestIdLayer::new(request_id.clone(), MakeRequestUuid))
         .layer(PropagateRequestIdLayer::new(request_id))
-        .layer(TraceLayer::new_for_http().on_failure(())) // failures are told where they happen
+        .layer(TraceLayer::new_for_http().make_span_with(span).on_failure(())) // failures are told where they happen
         .layer(from_fn(measure))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(panicked))
@@ -123,6 +123,12 @@ async fn give_up(after: Duration, request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_) => ApiError::Malformed(StatusCode::REQUEST_TIMEOUT, format!("it was given up after {} s", after.as_secs())).into_response(),
     }
+}
+
+/// Everything that is logged while a request is worked on carries this.
+fn span(request: &Request) -> tracing::Span {
+    let id = request.headers().get("x-request-id").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
 }
 
 async fn measure(request: Request, next: Next) -> Response {

@@ -1,7 +1,10 @@
 //! The jobs, by name.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
+use chrono::Utc;
 use features::embed::TextEncoder;
 use pipelines::assembler::{self, Assembler};
 use pipelines::bus::Bus;
@@ -14,6 +17,7 @@ use pipelines::runner::{self, FeatureRunner};
 use pipelines::snapshots::SnapshotStore;
 use pipelines::supervisor::{JobContext, JobError, RestartPolicy, Supervisor};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::sink::EventSink;
@@ -82,20 +86,54 @@ pub(super) fn spawn_node(
     });
 }
 
-/// The jobs that may run in this process or in others.
-pub(super) fn spawn_pipelines(supervisor: &Supervisor, shared: &Shared) {
+/// Jobs that need no index of a node: they may run in this process or in others.
+pub const PIPELINES: [&str; 5] = [gate::NAME, runner::NAME, lake::NAME, embedder::NAME, assembler::NAME];
+
+/// Starts those of [`PIPELINES`] that are named.
+pub(super) fn spawn_pipelines(supervisor: &Supervisor, shared: &Shared, names: &[&str]) {
     let s = shared;
-    let (bus, snapshots, config) = (s.bus.clone(), s.snapshots.clone(), s.config.gate.clone());
-    supervisor.spawn(gate::NAME, RestartPolicy::default(), move |c| Gate::new(bus.clone(), &snapshots, config.clone()).run(c));
-    let (bus, snapshots, config) = (s.bus.clone(), s.snapshots.clone(), s.config.runner.clone());
-    supervisor.spawn(runner::NAME, RestartPolicy::default(), move |c| FeatureRunner::new(bus.clone(), &snapshots, config.clone()).run(c));
-    let (bus, place, config) = (s.bus.clone(), s.config.lake_place(), s.config.lake.clone());
-    supervisor.spawn(lake::NAME, RestartPolicy::default(), move |c| LakeWriter::new(bus.clone(), &place, config.clone()).run(c));
-    let (bus, encoder, config) = (s.bus.clone(), Arc::clone(&s.encoder), s.config.embedder.clone());
-    supervisor
-        .spawn(embedder::NAME, RestartPolicy::default(), move |c| Embedder::new(bus.clone(), Arc::clone(&encoder), config.clone()).run(c));
-    let (bus, snapshots, config) = (s.bus.clone(), s.snapshots.clone(), s.config.assembler.clone());
-    supervisor.spawn(assembler::NAME, RestartPolicy::default(), move |c| Assembler::new(bus.clone(), &snapshots, config.clone()).run(c));
+    let wanted = |name| names.contains(&name);
+    if wanted(gate::NAME) {
+        let (bus, snapshots, config) = (s.bus.clone(), s.snapshots.clone(), s.config.gate.clone());
+        supervisor.spawn(gate::NAME, RestartPolicy::default(), move |c| Gate::new(bus.clone(), &snapshots, config.clone()).run(c));
+    }
+    if wanted(runner::NAME) {
+        let (bus, snapshots, config) = (s.bus.clone(), s.snapshots.clone(), s.config.runner.clone());
+        supervisor
+            .spawn(runner::NAME, RestartPolicy::default(), move |c| FeatureRunner::new(bus.clone(), &snapshots, config.clone()).run(c));
+    }
+    if wanted(lake::NAME) {
+        let (bus, place, config) = (s.bus.clone(), s.config.lake_place(), s.config.lake.clone());
+        supervisor.spawn(lake::NAME, RestartPolicy::default(), move |c| LakeWriter::new(bus.clone(), &place, config.clone()).run(c));
+    }
+    if wanted(embedder::NAME) {
+        let (bus, encoder, config) = (s.bus.clone(), Arc::clone(&s.encoder), s.config.embedder.clone());
+        supervisor.spawn(embedder::NAME, RestartPolicy::default(), move |c| {
+            Embedder::new(bus.clone(), Arc::clone(&encoder), config.clone()).run(c)
+        });
+    }
+    if wanted(assembler::NAME) {
+        let (bus, snapshots, config) = (s.bus.clone(), s.snapshots.clone(), s.config.assembler.clone());
+        supervisor
+            .spawn(assembler::NAME, RestartPolicy::default(), move |c| Assembler::new(bus.clone(), &snapshots, config.clone()).run(c));
+    }
+}
+
+/// Runs those of [`PIPELINES`] that are named, supervised, without a node, until `until` comes.
+///
+/// # Errors
+/// When the event log, the state folder or the encoder is not there.
+pub async fn run_together(names: &[&str], config: &Config, until: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let log = super::Log::open(config).await?;
+    let snapshots = SnapshotStore::open(&config.state_place())?;
+    let shared = Shared { config: config.clone(), bus: log.bus.clone(), snapshots, encoder: super::platform::encoder(config)? };
+    let supervisor = Supervisor::new(CancellationToken::new(), Utc::now);
+    spawn_pipelines(&supervisor, &shared, names);
+    until.await;
+    let late = supervisor.shut_down(Duration::from_secs(20)).await;
+    anyhow::ensure!(late.is_empty(), "{} did not end in time; they go on from their last snapshot next time", late.join(", "));
+    log.close().await;
+    Ok(())
 }
 
 /// Runs one job of [`JOBS`] until its context ends.

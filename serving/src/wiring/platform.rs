@@ -119,15 +119,11 @@ pub(super) async fn indexes(config: &Config, encoder: &dyn TextEncoder) -> anyho
 }
 
 impl Platform {
-    /// Starts everything that `config` asks for; with `with_pipelines` also the jobs that need no index of this node.
+    /// Starts everything that `config` asks for, and those of [`super::PIPELINES`] that are named.
     ///
     /// # Errors
     /// When a part cannot start; the message says which and what to do.
-    pub async fn start(
-        config: Config,
-        with_pipelines: bool,
-        metrics: metrics_exporter_prometheus::PrometheusHandle,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(config: Config, pipelines: &[&str], metrics: metrics_exporter_prometheus::PrometheusHandle) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&config.data_dir).with_context(|| format!("data_dir {} cannot be made", config.data_dir.display()))?;
         let encoder = encoder(&config)?;
         let log = Log::open(&config).await?;
@@ -140,9 +136,7 @@ impl Platform {
         let snapshots = SnapshotStore::open(&config.state_place())?;
         let shared = jobs::Shared { config: config.clone(), bus: log.bus.clone(), snapshots, encoder: Arc::clone(&encoder) };
         jobs::spawn_node(&supervisor, &shared, &indexes, Arc::clone(&sink), (table_done, ledger_done));
-        if with_pipelines {
-            jobs::spawn_pipelines(&supervisor, &shared);
-        }
+        jobs::spawn_pipelines(&supervisor, &shared, pipelines);
         let parts = Parts {
             table: Arc::clone(&indexes.table),
             vectors: Arc::clone(&indexes.vectors),

@@ -26,6 +26,16 @@ async fn each_kind_of_bad_input_is_told_apart() {
     app.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn more_requests_at_a_time_than_allowed_are_told_to_wait() {
+    let app = TestApp::start_with(|config| config.http.in_flight = 0).await;
+    let answer = app.get("/v1/users").await;
+    assert_eq!(answer.problem(429), "too_many_requests");
+    assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
+    assert_eq!(app.get("/healthz").await.status, 200, "probes are answered all the same");
+    app.stop().await;
+}
+
 /// What is refused before a room sees it.
 async fn frame(app: &TestApp) {
     assert_eq!(raw(app, Method::POST, "/v1/moments", "{\"author_id\": ").await.problem(400), "malformed");
@@ -37,6 +47,7 @@ async fn frame(app: &TestApp) {
     let large = app.request(Method::POST, "/v1/moments").header("idempotency-key", "large").json(&large);
     assert_eq!(app.read(large).await.problem(413), "body_too_large");
     assert_eq!(app.send(Method::PATCH, "/v1/users/1", None).await.problem(405), "method_not_allowed");
+    assert_eq!(app.get("/v1/users/%ff").await.problem(400), "malformed");
     assert_eq!(app.get("/v2/users/1").await.problem(404), "not_found");
     for key in ["", "wrong", "development-key-and-more", "ключ"] {
         let request = app.request(Method::GET, "/v1/users/1");
