@@ -1,14 +1,18 @@
 //! What handlers share, in small groups.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use features::embed::TextEncoder;
+use features::ids::UserId;
+use features::profile::Profile;
 use index::hot::HotPool;
 use index::ledger::Ledger;
 use index::table::PortraitTable;
 use index::text::TextIndex;
 use index::vectors::VectorIndex;
+use moka::sync::Cache;
 use pipelines::supervisor::{Clock, Supervisor};
 use ranker::Recommender;
 use tokio::sync::watch;
@@ -30,6 +34,34 @@ pub struct Indexes {
     pub hot: Arc<HotPool>,
     /// Relations and exposures.
     pub ledger: Arc<Ledger>,
+}
+
+/// People erased here a short while ago. A portrait that was under way may bring somebody back into the table until the stream has caught
+/// up; whoever shows people asks here, too.
+#[derive(Clone)]
+pub struct Erased(Cache<UserId, ()>);
+
+impl Default for Erased {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(100_000).time_to_live(Duration::from_secs(600)).build())
+    }
+}
+
+impl Erased {
+    /// From now on the person is not shown.
+    pub fn erase(&self, user: UserId) {
+        self.0.insert(user, ());
+    }
+
+    /// The person is back with a new profile.
+    pub fn welcome(&self, user: UserId) {
+        self.0.invalidate(&user);
+    }
+
+    /// Whether the person must not be shown.
+    pub fn contains(&self, user: UserId) -> bool {
+        self.0.contains_key(&user)
+    }
 }
 
 /// How far the node has come.
@@ -66,6 +98,8 @@ pub struct App {
     pub recommender: Arc<Recommender>,
     /// Decks on the table.
     pub decks: Arc<Decks>,
+    /// Who is not to be shown although the table may still know them.
+    pub erased: Erased,
     /// How far the node has come.
     pub readiness: Readiness,
     /// Renders metrics.
@@ -75,6 +109,11 @@ pub struct App {
 }
 
 impl App {
+    /// The profile of somebody who is here and was not erased.
+    pub fn profile(&self, user: UserId) -> Option<Arc<Profile>> {
+        self.indexes.table.profile(user).filter(|_| !self.erased.contains(user))
+    }
+
     /// The time.
     pub fn now(&self) -> DateTime<Utc> {
         (self.clock)()

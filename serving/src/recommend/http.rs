@@ -115,7 +115,7 @@ fn chinese(headers: &HeaderMap) -> bool {
 fn reply(app: &App, page: Page, chinese: bool) -> Recommendations {
     let now = app.now();
     let items = page.items.into_iter().filter_map(|(position, item)| {
-        let profile = app.indexes.table.profile(item.user_id)?;
+        let profile = app.profile(item.user_id)?;
         Some(Recommended {
             user_id: item.user_id,
             nickname: profile.nickname.clone(),

@@ -42,6 +42,7 @@ fn rank_error(error: &RankError, viewer: UserId) -> ApiError {
 
 /// Makes a page, with its impressions durable and in the ledger.
 pub(super) async fn page(app: &App, ask: Ask) -> Result<Page, ApiError> {
+    app.profile(ask.viewer).ok_or_else(|| ApiError::unknown_user(ask.viewer))?;
     let cursor = ask.cursor.as_deref().map(|text| decode(text, ask.viewer)).transpose()?;
     let _turn = app.decks.lock(ask.viewer).await;
     let now = app.now();
@@ -92,7 +93,8 @@ fn pick(app: &App, dealt: &Dealt, ask: &Ask, from: usize, now: DateTime<Utc>) ->
         let positions: Vec<(UserId, usize)> = chunk.iter().zip(at..).map(|(item, position)| (item.user_id, position)).collect();
         let (kept, gone) = app.recommender.recheck(&check, chunk).map_err(|e| rank_error(&e, ask.viewer))?;
         let place = |user: UserId| positions.iter().find(|(u, _)| *u == user).map_or(at, |(_, p)| *p);
-        items.extend(kept.into_iter().map(|item| (place(item.user_id), item)));
+        let kept = kept.into_iter().filter(|item| app.profile(item.user_id).is_some());
+        items.extend(kept.map(|item| (place(item.user_id), item)));
         removed.extend(gone);
         at = until;
     }

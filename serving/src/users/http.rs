@@ -46,6 +46,7 @@ async fn put_user(
         profile: Some(profile.clone()),
     };
     app.sink.publish(&[Event::Profile(event)]).await?;
+    app.erased.welcome(user_id);
     app.indexes.table.overlay(user_id, &profile);
     Ok(Json(UserProfile { user_id, profile }))
 }
@@ -55,7 +56,7 @@ async fn put_user(
     (status = 200, body = UserProfile), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 async fn get_user(State(app): State<App>, Part(id): Part) -> Result<Json<UserProfile>, ApiError> {
     let user_id = user_id(&id)?;
-    let profile = app.indexes.table.profile(user_id).ok_or_else(|| ApiError::unknown_user(user_id))?;
+    let profile = app.profile(user_id).ok_or_else(|| ApiError::unknown_user(user_id))?;
     Ok(Json(UserProfile { user_id, profile: (*profile).clone() }))
 }
 
@@ -69,11 +70,12 @@ async fn delete_user(
     ids: EventIds,
 ) -> Result<StatusCode, ApiError> {
     let user_id = user_id(&id)?;
-    if app.indexes.table.profile(user_id).is_none() {
+    if app.profile(user_id).is_none() {
         return Err(ApiError::unknown_user(user_id));
     }
     let event = ProfileEvent { event_id: ids.get(0), event_time: app.now(), kind: ProfileKind::Erased, request_id, user_id, profile: None };
     app.sink.publish(&[Event::Profile(event)]).await?;
+    app.erased.erase(user_id);
     app.indexes.table.remove(user_id);
     app.indexes.ledger.forget(user_id);
     Ok(StatusCode::ACCEPTED)

@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::models::ModelStore;
 use crate::recommend::Decks;
 use crate::sink::EventSink;
-use crate::state::{App, Indexes, Readiness};
+use crate::state::{App, Erased, Indexes, Readiness};
 
 /// Where a node with an embedded broker tells other processes its address.
 const BROKER_ADDRESS: &str = "broker.address";
@@ -150,6 +150,7 @@ impl Platform {
             indexes,
             encoder,
             sink,
+            erased: Erased::default(),
             readiness: Readiness { table, ledger, jobs: Arc::clone(&supervisor) },
             metrics,
             clock: Utc::now,

@@ -148,6 +148,10 @@ async fn moments_are_found_in_both_languages_until_they_or_their_authors_go() {
     app.delete("/v1/users/1").await.expect(202);
     assert!(found("日出", 2).await.is_empty(), "an erased author's Moments are not found");
     assert_eq!(app.get("/v1/users/1").await.problem(404), "unknown_user");
+    assert_eq!(app.get("/v1/recommendations?viewer=1").await.problem(404), "unknown_user");
+    assert_eq!(app.recommend(2, 10).await["items"], json!([]));
+    app.with_user(1, &person("小红", "female", "male")).await;
+    assert_eq!(app.get("/v1/users/1").await.expect(200)["nickname"], "小红", "and may come back");
     app.stop().await;
 }
 
