@@ -162,7 +162,8 @@ async fn what_was_acknowledged_survives_kill_9_once() {
     let node = Node::start(folder.path(), &client).await;
     caught_up(&node, &client).await;
     node.stop();
-    check(folder.path(), &seen.lock().unwrap()).await;
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
+    check(folder.path(), &seen).await;
 }
 
 /// Waits until every job has read everything, twice in a row.

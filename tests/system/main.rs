@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod conformance;
 mod crash;
 mod docs;
 mod layout;

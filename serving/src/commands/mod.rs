@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod config;
 mod doctor;
 mod models;
@@ -88,6 +89,9 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// SQL over the lake.
     Query(query::QueryArgs),
+    /// Measures the whole system: freshness, recommend, stream.
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// The configuration as it applies here.
     Config(config::ConfigArgs),
     /// Whether everything that is needed is there.
@@ -130,6 +134,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Models(command) => models::run(command).await?,
         Command::Simulate(args) => simulate::run(&global, args).await?,
         Command::Query(args) => query::run(&global, args).await?,
+        Command::Bench(command) => bench::run(&global, command).await?,
         Command::Config(args) => config::run(&global, &args)?,
         Command::Doctor(args) => return doctor::run(&global, &args).await,
         Command::Openapi => report::say(crate::http::openapi().to_pretty_json()?)?,

@@ -17,7 +17,7 @@ use crate::state::App;
 
 /// The routes of the room.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(recommendations)).routes(routes!(explain))
+    OpenApiRouter::new().routes(routes!(recommendations)).routes(routes!(explain)).routes(routes!(super::judge::judgement))
 }
 
 /// What can be asked.

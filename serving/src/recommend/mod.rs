@@ -8,6 +8,7 @@
 mod cursor;
 mod decks;
 mod http;
+mod judge;
 mod service;
 
 pub use self::decks::Decks;

@@ -72,7 +72,7 @@ async function deal(cursor) {
     const why = page.deck_id ? await api(`/v1/recommendations/${page.deck_id}/explain`) : { shown: [], removed: [] };
     $('deck').textContent = page.degraded && page.degraded.length ? `degraded: ${page.degraded.join(', ')}` : page.deck_id ? `deck ${page.deck_id.slice(0, 13)}` : '';
     const terms = new Map((why.shown || []).map((item) => [item.user_id, item]));
-    const cards = page.items.map((item) => card(item, terms.get(item.user_id)));
+    const cards = page.items.map((item, i) => card(item, terms.get(item.user_id), i === 0));
     $('shown').replaceChildren(...(cards.length ? cards : [el('div', { className: 'empty', textContent: 'Nobody left to show: everyone suitable was shown within the window.' })]));
     $('more').hidden = !page.cursor;
     showRemoved(why.removed || []);
@@ -80,7 +80,7 @@ async function deal(cursor) {
   } catch (error) { complain(error); }
 }
 
-function card(item, why) {
+function card(item, why, open) {
   const act = (kind) => async () => {
     try {
       const body = { items: [{ kind, actor_id: state.viewer, target_id: item.user_id, deck_id: state.deck, position: item.position }] };
@@ -99,11 +99,11 @@ function card(item, why) {
         el('button', { className: 'like', textContent: '♥ Like', onclick: act('like') }), el('button', { textContent: 'Pass', onclick: act('pass') }))),
     el('div', {}, (item.reasons || []).map((reason) => el('div', { textContent: reason }))),
     el('div', {}, chips((item.tags || []).slice(0, 8)), chips((why && why.sources) || [], 'src')),
-    why ? bars(why) : null);
+    why ? bars(why, open) : null);
   return box;
 }
 
-function bars(why) {
+function bars(why, open) {
   const rows = (why.terms || []).map((term) => {
     const share = Math.max(0, Math.min(1, Number(term.value)));
     const back = String(term.side || term.name).includes('candidate') ? 'back' : '';
@@ -111,7 +111,7 @@ function bars(why) {
       el('div', { className: 'bar', title: `value ${share.toFixed(3)} × weight ${Number(term.weight).toFixed(3)}` }, el('i', { className: back, style: `width:${share * 100}%` })),
       el('span', { className: 'score', textContent: `+${Number(term.contribution).toFixed(3)}` })];
   });
-  return el('details', {}, el('summary', { textContent: `why: ${(why.terms || []).length} terms` }), el('div', { className: 'bars' }, rows));
+  return el('details', { open }, el('summary', { textContent: `why: ${(why.terms || []).length} terms` }), el('div', { className: 'bars' }, rows));
 }
 
 function showRemoved(removed) {

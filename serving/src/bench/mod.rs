@@ -1,0 +1,72 @@
+//! Whole-system measurements against a running server (freshness, recommend) or in this process (stream). Load goes to loopback only.
+
+mod freshness;
+mod measure;
+mod recommend;
+mod stream;
+
+use std::net::ToSocketAddrs;
+
+use anyhow::Context;
+use reqwest::Client;
+use serde_json::Value;
+
+pub use self::freshness::freshness;
+pub use self::measure::{Row, machine};
+pub use self::recommend::recommend;
+pub use self::stream::stream;
+
+/// A server under measurement.
+#[derive(Debug, Clone)]
+pub struct Target {
+    url: String,
+    key: String,
+    client: Client,
+}
+
+impl Target {
+    /// A server on this machine.
+    ///
+    /// # Errors
+    /// When the address is not a loopback one.
+    pub fn new(url: &str, key: &str) -> anyhow::Result<Self> {
+        let url = url.trim_end_matches('/').to_owned();
+        let host = url.strip_prefix("http://").context("--url must begin with http://")?;
+        let local = host.to_socket_addrs().with_context(|| format!("--url: {host} is not host:port"))?.all(|a| a.ip().is_loopback());
+        anyhow::ensure!(local, "--url: load goes to this machine only; {host} is elsewhere");
+        Ok(Self { url, key: key.to_owned(), client: Client::builder().build()? })
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+        let reply = request
+            .bearer_auth(&self.key)
+            .send()
+            .await
+            .with_context(|| format!("{} does not answer; start `hongniang up --town 2000`", self.url))?;
+        let status = reply.status();
+        let body: Value = reply.json().await.unwrap_or(Value::Null);
+        anyhow::ensure!(status.is_success(), "{status}: {body}");
+        Ok(body)
+    }
+
+    async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(self.client.get(format!("{}{path}", self.url))).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(self.client.post(format!("{}{path}", self.url)).json(body)).await
+    }
+
+    async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(self.client.put(format!("{}{path}", self.url)).json(body)).await
+    }
+
+    /// Process id and number of people of the server.
+    async fn told(&self) -> anyhow::Result<(u32, u64)> {
+        let jobs = self.get("/v1/jobs").await?;
+        let pid = jobs["pid"].as_u64().and_then(|p| u32::try_from(p).ok()).context("the server does not tell its pid")?;
+        let people = jobs["people"].as_u64().unwrap_or(0);
+        anyhow::ensure!(people >= 10, "there are {people} people; let a town grow first: `hongniang up --town 2000`");
+        Ok((pid, people))
+    }
+}
