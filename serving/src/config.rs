@@ -106,8 +106,8 @@ pub struct VectorsConfig {
 pub struct RecommendConfig {
     /// Minutes for which a deck is kept.
     pub deck_minutes: u64,
-    /// Decks that are kept at most.
-    pub decks: u64,
+    /// MiB of decks that are kept at most.
+    pub deck_memory_mb: u64,
     /// People of a page when `limit` is not given.
     pub default_limit: usize,
     /// People of a page at most.
@@ -160,7 +160,7 @@ impl Default for EmbeddedConfig {
 
 impl Default for RecommendConfig {
     fn default() -> Self {
-        Self { deck_minutes: 10, decks: 20_000, default_limit: 10, max_limit: 50, deadline_ms: 2_000 }
+        Self { deck_minutes: 10, deck_memory_mb: 256, default_limit: 10, max_limit: 50, deadline_ms: 2_000 }
     }
 }
 

@@ -164,11 +164,13 @@ impl People {
         } else {
             std::mem::take(&mut self.fresh).into_iter().collect()
         };
-        for user in users {
-            let Some(assembly) = self.assemblies.get(&user) else { continue };
-            if let Some(content) = assembly.content() {
-                self.contents.insert(user, content);
+        // Everybody's own vector first: the taste of one may rest on that of another of this round.
+        for user in &users {
+            if let Some(content) = self.assemblies.get(user).and_then(features::assemble::Assembly::content) {
+                self.contents.insert(*user, content);
             }
+        }
+        for user in users {
             self.stale.remove(&user);
             self.version = (self.version + 1).max(now_ms);
             let portrait = self.assemblies.get(&user).and_then(|a| a.portrait(user, self.version, &*self));

@@ -18,12 +18,13 @@ const POLL: Duration = Duration::from_millis(5);
 /// # Errors
 /// When the server fails or does not become fresh within 20 s.
 pub async fn freshness(target: &Target, rounds: usize) -> anyhow::Result<Vec<Row>> {
-    let (pid, people) = target.told().await?;
+    let (pid, _) = target.told().await?;
+    let people = people(target).await?;
     let random = &mut ChaCha8Rng::from_os_rng();
     let (begun, used) = (Instant::now(), cpu(pid));
     let mut likes = Vec::new();
     while likes.len() < rounds {
-        likes.extend(like(target, random, people).await?);
+        likes.extend(like(target, random, &people).await?);
     }
     let likes = row("like → different ranking", likes, begun.elapsed(), cpu(pid).saturating_sub(used), pid);
     let (begun, used) = (Instant::now(), cpu(pid));
@@ -35,6 +36,14 @@ pub async fn freshness(target: &Target, rounds: usize) -> anyhow::Result<Vec<Row
     Ok(vec![likes, moments])
 }
 
+/// Some people of the server.
+async fn people(target: &Target) -> anyhow::Result<Vec<u64>> {
+    let page = target.get("/v1/users?limit=200").await?;
+    let ids: Vec<u64> = page["items"].as_array().into_iter().flatten().filter_map(|p| p["user_id"].as_str()?.parse().ok()).collect();
+    ensure!(ids.len() >= 10, "there are too few people: {}", ids.len());
+    Ok(ids)
+}
+
 async fn judge(target: &Target, viewer: u64, candidate: u64) -> anyhow::Result<Value> {
     target.get(&format!("/v1/recommendations/judgement?viewer={viewer}&candidate={candidate}")).await
 }
@@ -43,12 +52,12 @@ async fn judge(target: &Target, viewer: u64, candidate: u64) -> anyhow::Result<V
 fn opinion(judgement: &Value) -> Option<String> {
     let terms = judgement["item"]["terms"].as_array()?;
     let told = terms.iter().filter(|t| t["side"] == "viewer" && (t["name"] == "taste" || t["name"] == "liked_tags"));
-    Some(told.map(|t| format!("{}={} ", t["name"], t["value"])).collect())
+    Some(told.map(|t| format!("{}={} ", t["name"].as_str().unwrap_or_default(), t["value"])).collect())
 }
 
 /// One like; none when the people drawn cannot be shown to each other.
-async fn like(target: &Target, random: &mut ChaCha8Rng, people: u64) -> anyhow::Result<Option<Duration>> {
-    let mut draw = || random.random_range(1..=people);
+async fn like(target: &Target, random: &mut ChaCha8Rng, people: &[u64]) -> anyhow::Result<Option<Duration>> {
+    let mut draw = || people[random.random_range(0..people.len())];
     let (viewer, liked, judged) = (draw(), draw(), draw());
     if viewer == liked || viewer == judged || liked == judged {
         return Ok(None);

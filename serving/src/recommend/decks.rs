@@ -56,9 +56,15 @@ pub struct Decks {
 }
 
 impl Decks {
-    /// Room for so many decks, each kept for so many minutes.
-    pub fn new(minutes: u64, most: u64) -> Self {
-        let by_id = Cache::builder().max_capacity(most).time_to_live(Duration::from_secs(minutes * 60)).build();
+    /// Decks of about so many MiB in all, each kept for so many minutes.
+    pub fn new(minutes: u64, memory_mb: u64) -> Self {
+        // A person of a deck takes about 4 KiB with every term, one who was removed a quarter of a KiB.
+        let weigh = |_: &String, dealt: &Arc<Dealt>| {
+            let kib = dealt.deck.items.len() * 4 + dealt.deck.removed.len() / 4 + 1;
+            u32::try_from(kib).unwrap_or(u32::MAX)
+        };
+        let builder = Cache::builder().weigher(weigh).max_capacity(memory_mb * 1024);
+        let by_id = builder.time_to_live(Duration::from_secs(minutes * 60)).build();
         Self { by_id, locks: (0..LOCKS).map(|_| tokio::sync::Mutex::new(())).collect() }
     }
 

@@ -145,7 +145,7 @@ impl Platform {
         };
         let app = App {
             recommender: Arc::new(Recommender::new(parts, &config.ranker)?),
-            decks: Arc::new(Decks::new(config.recommend.deck_minutes, config.recommend.decks)),
+            decks: Arc::new(Decks::new(config.recommend.deck_minutes, config.recommend.deck_memory_mb)),
             config: Arc::new(config),
             indexes,
             encoder,
