@@ -4,6 +4,7 @@ pub mod bench;
 pub mod commands;
 pub mod config;
 pub mod http;
+pub mod import;
 pub mod interactions;
 pub mod models;
 pub mod moments;

@@ -3,6 +3,7 @@
 mod bench;
 mod config;
 mod doctor;
+mod import;
 mod models;
 mod pipeline;
 mod query;
@@ -87,6 +88,9 @@ enum Command {
     Models(models::ModelsCommand),
     /// Lets a simulated town grow: people, Moments, likes.
     Simulate(simulate::SimulateArgs),
+    /// Brings recorded data in: the speed-dating experiment, or events as JSON lines.
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// SQL over the lake.
     Query(query::QueryArgs),
     /// Measures the whole system: freshness, recommend, stream.
@@ -133,6 +137,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Pipeline(command) => pipeline::run(&global, command).await?,
         Command::Models(command) => models::run(command).await?,
         Command::Simulate(args) => simulate::run(&global, args).await?,
+        Command::Import(command) => import::run(&global, command).await?,
         Command::Query(args) => query::run(&global, args).await?,
         Command::Bench(command) => bench::run(&global, command).await?,
         Command::Config(args) => config::run(&global, &args)?,
