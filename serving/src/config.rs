@@ -246,6 +246,23 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_documented() {
+        fn undocumented(documented: &serde_json::Value, actual: &serde_json::Value, at: &str, out: &mut Vec<String>) {
+            for (key, value) in actual.as_object().into_iter().flatten() {
+                match documented.get(key) {
+                    None if value.as_object().is_some_and(serde_json::Map::is_empty) => {}
+                    None => out.push(format!("{at}{key}")),
+                    Some(inner) => undocumented(inner, value, &format!("{at}{key}."), out),
+                }
+            }
+        }
+        let documented: serde_json::Value = toml::from_str(DEFAULTS).unwrap();
+        let mut missing = Vec::new();
+        undocumented(&documented, &serde_json::to_value(Config::default()).unwrap(), "", &mut missing);
+        assert_eq!(missing, Vec::<String>::new());
+    }
+
+    #[test]
     fn unknown_keys_are_named() {
         let error = Figment::from(Toml::string(DEFAULTS)).merge(Toml::string("[http]\nlisten_on = \"x\"")).extract::<Config>().unwrap_err();
         assert!(error.to_string().contains("listen_on"), "{error}");

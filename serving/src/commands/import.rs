@@ -1,17 +1,24 @@
 //! `import speed-dating FILE` and `import events DIR`.
 
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use features::ids::derived_event_id;
+use features::event::Event;
 use pipelines::bus::Bus;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
 
 use super::Global;
-use super::simulate::send;
-use crate::import::{Parsed, SpeedDating, json_lines, speed_dating};
+use super::send::{CHUNK, Sender};
+use crate::import::{Row, Source, SpeedDating, event_files, speed_dating};
 use crate::wiring::Log;
+
+/// How many left-out rows are told on the terminal.
+const TOLD: usize = 20;
 
 /// What can be imported.
 #[derive(Debug, Subcommand)]
@@ -19,7 +26,10 @@ pub(super) enum ImportCommand {
     /// The Columbia speed-dating experiment, from its original CSV.
     #[command(after_help = "Example:\n  hongniang import speed-dating 'Speed Dating Data.csv' --data-dir ~/.local/share/hongniang")]
     SpeedDating(SpeedDatingArgs),
-    /// Events as JSON lines: every *.jsonl of a folder, by name; one event of docs/EVENTS.md per line, `event_id` may be left out.
+    /// Events as JSON lines, CSV or Parquet: every file below a folder. docs/IMPORT.md has the columns.
+    #[command(
+        after_help = "Files are read in this order: profiles*, moments*, interactions*, presence*, messages*, others (*.jsonl only).\n\nExamples:\n  hongniang import events export/ --dry-run --errors refused.jsonl\n  hongniang import events interactions-2026.parquet --brokers 127.0.0.1:9092"
+    )]
     Events(EventsArgs),
 }
 
@@ -32,7 +42,7 @@ pub(super) struct Common {
     /// Begins at the first row again; without it an import goes on after the last row that was acknowledged.
     #[arg(long)]
     restart: bool,
-    /// Fails when more rows than this have to be left out.
+    /// Fails when more rows than this have to be left out; nothing is sent then.
     #[arg(long, value_name = "N")]
     max_errors: Option<usize>,
     /// Writes every row that was left out, as JSON lines.
@@ -58,82 +68,152 @@ pub(super) struct SpeedDatingArgs {
 /// Flags of `events`.
 #[derive(Debug, Args)]
 pub(super) struct EventsArgs {
-    /// The folder.
-    folder: PathBuf,
+    /// The folder, or a single file.
+    #[arg(value_name = "DIR")]
+    place: PathBuf,
+    /// Leaves out columns that the tables do not have, instead of refusing the file.
+    #[arg(long)]
+    ignore_unknown: bool,
     #[command(flatten)]
     common: Common,
 }
 
 pub(super) async fn run(global: &Global, command: ImportCommand) -> anyhow::Result<()> {
-    match command {
+    let now = Utc::now();
+    let (source, common) = match command {
         ImportCommand::SpeedDating(args) => {
-            let bytes = read(&args.file)?;
-            let parsed = speed_dating(&name(&args.file), &bytes, SpeedDating { offset: args.offset, shift_to: args.shift_to }, Utc::now());
-            finish(global, &args.common, parsed).await
+            let bytes = std::fs::read(&args.file).with_context(|| format!("{} cannot be read", args.file.display()))?;
+            let name = args.file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+            let options = SpeedDating { offset: args.offset, shift_to: args.shift_to };
+            (Source::Rows(speed_dating(&name, &bytes, options, now)), args.common)
         }
         ImportCommand::Events(args) => {
-            let mut all = Parsed::default();
-            for file in files(&args.folder)? {
-                let parsed = json_lines(&name(&file), &read(&file)?, Utc::now());
-                all.events.extend(parsed.events);
-                all.refused.extend(parsed.refused);
-            }
-            finish(global, &args.common, all).await
+            (Source::Files { files: event_files(&args.place)?, ignore_unknown: args.ignore_unknown }, args.common)
         }
-    }
-}
-
-fn name(file: &Path) -> String {
-    file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
-}
-
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))
-}
-
-fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let listed = std::fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
-    let mut files: Vec<PathBuf> =
-        listed.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| p.extension().is_some_and(|e| e == "jsonl")).collect();
-    files.sort();
-    anyhow::ensure!(!files.is_empty(), "{} has no *.jsonl", folder.display());
-    Ok(files)
-}
-
-async fn finish(global: &Global, common: &Common, parsed: Parsed) -> anyhow::Result<()> {
-    for refused in parsed.refused.iter().take(20) {
-        eprintln!("{}:{}: {}", refused.file, refused.line, refused.reason);
-    }
-    if let Some(file) = &common.errors {
-        let lines: Vec<String> = parsed.refused.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
-        std::fs::write(file, lines.join("\n") + "\n").with_context(|| format!("{} cannot be written", file.display()))?;
-    }
-    eprintln!("{} events; {} rows left out", parsed.events.len(), parsed.refused.len());
-    let bearable = common.max_errors.is_none_or(|most| parsed.refused.len() <= most);
+    };
+    let errors = common.errors.clone();
+    let (source, survey) = tokio::task::spawn_blocking(move || Survey::of(&source, errors.as_deref(), now).map(|s| (source, s))).await??;
+    eprintln!("{} events; {} rows left out", survey.events, survey.refused);
+    let bearable = common.max_errors.is_none_or(|most| survey.refused <= most);
     anyhow::ensure!(bearable, "more rows had to be left out than --max-errors allows; nothing was sent");
     if common.dry_run {
         return Ok(());
     }
     let config = global.load()?;
     let log = Log::open(&config).await?;
-    let sent = send_on(&log.bus, &config.data_dir, common, &parsed).await?;
+    let sent = send(&log.bus, source, &survey, Checkpoint::open(&config.data_dir, &survey.identity)?, common.restart, now).await?;
     eprintln!("{sent} events sent");
     log.close().await;
     Ok(())
 }
 
-/// Sends what a former run of the same import has not; the checkpoint moves with every acknowledged part.
-async fn send_on(bus: &Bus, data_dir: &Path, common: &Common, parsed: &Parsed) -> anyhow::Result<usize> {
-    let ids: Vec<String> = parsed.events.iter().map(|e| e.event_id().to_string()).collect();
-    let import = derived_event_id(&ids.iter().map(String::as_str).collect::<Vec<_>>());
-    let folder = data_dir.join("state/imports");
-    std::fs::create_dir_all(&folder)?;
-    let checkpoint = folder.join(import.to_string());
-    let done = std::fs::read_to_string(&checkpoint).ok().and_then(|n| n.trim().parse::<usize>().ok()).filter(|_| !common.restart);
-    let done = done.unwrap_or(0).min(parsed.events.len());
+/// What a first reading of a source finds.
+struct Survey {
+    events: u64,
+    refused: usize,
+    /// The same for the same events in the same order.
+    identity: String,
+}
+
+impl Survey {
+    fn of(source: &Source, errors: Option<&Path>, now: DateTime<Utc>) -> anyhow::Result<Self> {
+        let told = |file: &Path| format!("{} cannot be written", file.display());
+        let mut errors = errors.map(|file| File::create(file).map(BufWriter::new).with_context(|| told(file))).transpose()?;
+        let (mut events, mut refused, mut identity) = (0, 0, Sha256::new());
+        source.read(now, &mut |row: Row| {
+            match row {
+                Ok(event) => {
+                    events += 1;
+                    identity.update(event.event_id().as_bytes());
+                }
+                Err(row) => {
+                    refused += 1;
+                    if refused <= TOLD {
+                        eprintln!("{}:{}: {}", row.file, row.line, row.reason);
+                    } else if refused == TOLD + 1 && errors.is_none() {
+                        eprintln!("… --errors FILE tells all");
+                    }
+                    if let Some(out) = &mut errors {
+                        writeln!(out, "{}", serde_json::to_string(&row)?)?;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        if let Some(mut out) = errors {
+            out.flush()?;
+        }
+        Ok(Self { events, refused, identity: identity.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect() })
+    }
+}
+
+/// How many events of an import were acknowledged.
+struct Checkpoint {
+    path: PathBuf,
+}
+
+impl Checkpoint {
+    fn open(data_dir: &Path, identity: &str) -> anyhow::Result<Self> {
+        let folder = data_dir.join("state/imports");
+        std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        Ok(Self { path: folder.join(identity) })
+    }
+
+    /// What cannot be read counts as nothing: sending again is harmless.
+    fn read(&self) -> u64 {
+        std::fs::read_to_string(&self.path).ok().and_then(|n| n.trim().parse().ok()).unwrap_or(0)
+    }
+
+    fn write(&self, done: u64) -> anyhow::Result<()> {
+        let beside = self.path.with_extension("new");
+        std::fs::write(&beside, done.to_string())?;
+        Ok(std::fs::rename(&beside, &self.path)?)
+    }
+}
+
+/// Sends what a former run of the same import has not; the checkpoint moves with every acknowledged chunk.
+async fn send(
+    bus: &Bus,
+    source: Source,
+    survey: &Survey,
+    checkpoint: Checkpoint,
+    restart: bool,
+    now: DateTime<Utc>,
+) -> anyhow::Result<u64> {
+    let mut done = if restart { 0 } else { checkpoint.read().min(survey.events) };
     if done > 0 {
         eprintln!("{done} events were sent before; --restart sends them again, and the gate drops them");
     }
-    send(bus, "import", &parsed.events[done..], |sent| Ok(std::fs::write(&checkpoint, (done + sent).to_string())?)).await?;
-    Ok(parsed.events.len() - done)
+    let before = done;
+    let mut sender = Sender::new(bus, "import", survey.events - done)?;
+    let (chunks, mut next) = mpsc::channel(2);
+    let reader = tokio::task::spawn_blocking(move || hand_out(&source, before, &chunks, now));
+    while let Some(chunk) = next.recv().await {
+        let chunk: Vec<Event> = chunk;
+        sender.send(&chunk).await.with_context(|| format!("{done} events are acknowledged; the same command goes on there"))?;
+        done += chunk.len() as u64;
+        checkpoint.write(done)?;
+    }
+    reader.await??;
+    Ok(done - before)
+}
+
+/// Reads the source a second time and hands out what comes after `skip` events, in chunks.
+fn hand_out(source: &Source, mut skip: u64, chunks: &mpsc::Sender<Vec<Event>>, now: DateTime<Utc>) -> anyhow::Result<()> {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    source.read(now, &mut |row| {
+        match row {
+            Ok(_) if skip > 0 => skip -= 1,
+            Ok(event) => chunk.push(event),
+            Err(_) => {}
+        }
+        if chunk.len() == CHUNK {
+            chunks.blocking_send(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK))).context("the import has ended")?;
+        }
+        Ok(())
+    })?;
+    if !chunk.is_empty() {
+        chunks.blocking_send(chunk).context("the import has ended")?;
+    }
+    Ok(())
 }

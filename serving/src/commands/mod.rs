@@ -9,6 +9,7 @@ mod pipeline;
 mod query;
 pub mod report;
 mod run;
+mod send;
 mod simulate;
 
 use std::path::PathBuf;
@@ -88,7 +89,7 @@ enum Command {
     Models(models::ModelsCommand),
     /// Lets a simulated town grow: people, Moments, likes.
     Simulate(simulate::SimulateArgs),
-    /// Brings recorded data in: the speed-dating experiment, or events as JSON lines.
+    /// Brings recorded data in: the speed-dating experiment, or events as JSON lines, CSV or Parquet.
     #[command(subcommand)]
     Import(import::ImportCommand),
     /// SQL over the lake.

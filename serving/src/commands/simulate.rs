@@ -1,16 +1,13 @@
 //! `simulate`: a town grows through `inbox`, like any traffic.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use clap::Args;
-use features::event::Event;
 use features::topic::Topic;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pipelines::bus::{Bus, OutRecord};
+use pipelines::bus::Bus;
 
 use super::Global;
 use super::report::{ReportArgs, print};
+use super::send::{CHUNK, Sender};
 use crate::town::{Town, TownSpec, stats};
 use crate::wiring::Log;
 
@@ -65,41 +62,9 @@ pub(super) async fn run(global: &Global, args: SimulateArgs) -> anyhow::Result<(
 /// When the event log fails.
 pub(crate) async fn grow(bus: &Bus, spec: TownSpec) -> anyhow::Result<u64> {
     let events = tokio::task::spawn_blocking(move || Town::new(spec).events()).await?;
-    send(bus, "town", &events, |_| Ok(())).await?;
+    let mut sender = Sender::new(bus, "town", events.len() as u64)?;
+    for chunk in events.chunks(CHUNK) {
+        sender.send(chunk).await?;
+    }
     Ok(events.len() as u64)
-}
-
-/// Sends events through `inbox` with a progress bar (plain lines where there is no terminal); `acknowledged` hears how many are durable.
-pub(super) async fn send(
-    bus: &Bus,
-    what: &str,
-    events: &[Event],
-    acknowledged: impl Fn(usize) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let producer = bus.producer()?;
-    let bar = bar(what, events.len() as u64);
-    let plain = bar.is_hidden();
-    let mut sent = 0;
-    for (i, chunk) in events.chunks(5_000).enumerate() {
-        let record = |e: &Event| OutRecord::new(Topic::Inbox.name(), e.actor().to_string(), Some(e.encode()));
-        producer.send_all(chunk.iter().map(record).collect()).await?;
-        sent += chunk.len();
-        acknowledged(sent)?;
-        bar.inc(chunk.len() as u64);
-        if plain && i % 10 == 9 {
-            eprintln!("{what}: {sent} of {} events", events.len());
-        }
-    }
-    bar.finish_and_clear();
-    Ok(())
-}
-
-fn bar(what: &str, total: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} events, {eta} left") {
-        bar.set_style(style);
-    }
-    bar.set_message(what.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }

@@ -1,15 +1,17 @@
 //! Imports: what others have recorded, as events through `inbox`, like any traffic.
 //!
 //! Event ids are derived from the source and the row, so a repeat adds nothing; a checkpoint remembers how far an import came. Rows that cannot be
-//! read are told by line and left out.
+//! read are told by line and left out. A source is read twice, once to count and check and once to send, so that nothing is sent from a source that
+//! is refused, and no source has to fit into memory.
 
-mod lines;
+mod events;
 mod speed_dating;
 
+use chrono::{DateTime, Utc};
 use features::event::Event;
 use serde::Serialize;
 
-pub use self::lines::json_lines;
+pub use self::events::{EventFile, columns_markdown, event_files};
 pub use self::speed_dating::{SpeedDating, speed_dating};
 
 /// A row that was left out.
@@ -17,32 +19,47 @@ pub use self::speed_dating::{SpeedDating, speed_dating};
 pub struct Refused {
     /// File.
     pub file: String,
-    /// Line, from 1.
+    /// Line, from 1; in Parquet the row.
     pub line: u64,
     /// What is wrong.
     pub reason: String,
 }
 
-/// What a source comes to.
-#[derive(Debug, Default)]
-pub struct Parsed {
-    /// Events in the order in which they are sent.
-    pub events: Vec<Event>,
-    /// Rows that were left out.
-    pub refused: Vec<Refused>,
+/// What a row comes to.
+pub type Row = Result<Event, Refused>;
+
+/// What can be imported.
+#[derive(Debug)]
+pub enum Source {
+    /// Files of events.
+    Files {
+        /// The files, in the order in which they are read.
+        files: Vec<EventFile>,
+        /// Leaves unknown columns out instead of refusing the file.
+        ignore_unknown: bool,
+    },
+    /// Rows that are there already.
+    Rows(Vec<Row>),
 }
 
-impl Parsed {
-    fn refuse(&mut self, file: &str, line: u64, reason: impl Into<String>) {
-        self.refused.push(Refused { file: file.to_owned(), line, reason: reason.into() });
-    }
-
-    /// Takes an event that passes the gate's rules, and refuses one that does not.
-    fn take(&mut self, file: &str, line: u64, event: Event, now: chrono::DateTime<chrono::Utc>) {
-        match features::validate::validate(&event, now) {
-            Ok(()) => self.events.push(event),
-            Err(fields) => self.refuse(file, line, fields.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+impl Source {
+    /// Hands out row after row; `each` ends the reading by an error.
+    ///
+    /// # Errors
+    /// When a file cannot be read or is not what its name says, or `each` says so.
+    pub fn read(&self, now: DateTime<Utc>, each: &mut dyn FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        match self {
+            Self::Rows(rows) => rows.iter().try_for_each(|row| each(row.clone())),
+            Self::Files { files, ignore_unknown } => files.iter().try_for_each(|file| file.read(*ignore_unknown, now, each)),
         }
+    }
+}
+
+/// An event that passes the gate's rules, or what is wrong with it.
+fn checked(event: Event, now: DateTime<Utc>) -> Result<Event, String> {
+    match features::validate::validate(&event, now) {
+        Ok(()) => Ok(event),
+        Err(fields) => Err(fields.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
     }
 }
 

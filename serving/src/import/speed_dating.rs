@@ -13,7 +13,7 @@ use features::event::{Event, InteractionEvent, InteractionKind, ProfileEvent, Pr
 use features::ids::{UserId, derived_event_id};
 use features::profile::{Gender, Preferences, Profile};
 
-use super::Parsed;
+use super::{Refused, Row as Imported, checked};
 
 const FIRST_WAVE: i64 = 1_034_794_800;
 const INTERESTS: [(&str, &str); 17] = [
@@ -73,15 +73,15 @@ impl Row<'_> {
 }
 
 /// Reads the file's bytes; `file` is its name, for messages.
-pub fn speed_dating(file: &str, bytes: &[u8], options: SpeedDating, now: DateTime<Utc>) -> Parsed {
+pub fn speed_dating(file: &str, bytes: &[u8], options: SpeedDating, now: DateTime<Utc>) -> Vec<Imported> {
     let text: String = bytes.iter().map(|b| char::from(*b)).collect(); // latin-1 is the first 256 characters of Unicode
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
-    let mut parsed = Parsed::default();
+    let mut parsed = Parsed { file, now, rows: Vec::new() };
     let headers = match reader.headers() {
         Ok(headers) if headers.iter().any(|h| h == "iid") => headers.clone(),
         _ => {
-            parsed.refuse(file, 1, "there is no column `iid`: this is not the speed-dating file");
-            return parsed;
+            parsed.refuse(1, "there is no column `iid`: this is not the speed-dating file".to_owned());
+            return parsed.rows;
         }
     };
     let records: Vec<(u64, StringRecord)> =
@@ -89,7 +89,7 @@ pub fn speed_dating(file: &str, bytes: &[u8], options: SpeedDating, now: DateTim
     let row = |cells| Row { headers: &headers, cells };
     let last = records.iter().filter_map(|(_, r)| row(r).whole("wave").ok()).max().unwrap_or(1);
     let shift = options.shift_to.map_or(TimeDelta::zero(), |to| to - evening(last));
-    let import = Import { file, options, shift, now };
+    let import = Import { options, shift };
     let mut people = HashSet::new();
     for (line, cells) in &records {
         import.person(&mut parsed, &mut people, *line, &row(cells));
@@ -97,7 +97,27 @@ pub fn speed_dating(file: &str, bytes: &[u8], options: SpeedDating, now: DateTim
     for (line, cells) in &records {
         import.date(&mut parsed, &people, *line, &row(cells));
     }
-    parsed
+    parsed.rows
+}
+
+/// What was read so far.
+struct Parsed<'a> {
+    file: &'a str,
+    now: DateTime<Utc>,
+    rows: Vec<Imported>,
+}
+
+impl Parsed<'_> {
+    fn refuse(&mut self, line: u64, reason: String) {
+        self.rows.push(Err(Refused { file: self.file.to_owned(), line, reason }));
+    }
+
+    fn take(&mut self, line: u64, event: Event) {
+        match checked(event, self.now) {
+            Ok(event) => self.rows.push(Ok(event)),
+            Err(reason) => self.refuse(line, reason),
+        }
+    }
 }
 
 fn evening(wave: u32) -> DateTime<Utc> {
@@ -105,28 +125,26 @@ fn evening(wave: u32) -> DateTime<Utc> {
     first + TimeDelta::days(30 * (i64::from(wave) - 1))
 }
 
-struct Import<'a> {
-    file: &'a str,
+struct Import {
     options: SpeedDating,
     shift: TimeDelta,
-    now: DateTime<Utc>,
 }
 
-impl Import<'_> {
+impl Import {
     fn user(&self, id: u32) -> UserId {
         UserId(self.options.offset + u64::from(id))
     }
 
-    fn person(&self, parsed: &mut Parsed, people: &mut HashSet<u32>, line: u64, row: &Row<'_>) {
+    fn person(&self, parsed: &mut Parsed<'_>, people: &mut HashSet<u32>, line: u64, row: &Row<'_>) {
         let made =
             row.whole("iid").and_then(|iid| if people.contains(&iid) { Ok(None) } else { self.profile(iid, row).map(|p| Some((iid, p))) });
         match made {
             Ok(None) => {}
             Ok(Some((iid, event))) => {
                 people.insert(iid);
-                parsed.take(self.file, line, Event::Profile(event), self.now);
+                parsed.take(line, Event::Profile(event));
             }
-            Err(reason) => parsed.refuse(self.file, line, reason),
+            Err(reason) => parsed.refuse(line, reason),
         }
     }
 
@@ -170,10 +188,10 @@ impl Import<'_> {
         })
     }
 
-    fn date(&self, parsed: &mut Parsed, people: &HashSet<u32>, line: u64, row: &Row<'_>) {
+    fn date(&self, parsed: &mut Parsed<'_>, people: &HashSet<u32>, line: u64, row: &Row<'_>) {
         match self.impression_and_word(people, row) {
-            Ok(events) => events.into_iter().for_each(|e| parsed.take(self.file, line, Event::Interaction(e), self.now)),
-            Err(reason) => parsed.refuse(self.file, line, reason),
+            Ok(events) => events.into_iter().for_each(|e| parsed.take(line, Event::Interaction(e))),
+            Err(reason) => parsed.refuse(line, reason),
         }
     }
 

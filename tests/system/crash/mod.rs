@@ -1,11 +1,13 @@
-//! `kill -9` of the whole process under live traffic, again and again: what was acknowledged is there once, nobody is shown twice, and the
-//! stream's features equal a batch over the lake.
+//! `kill -9` of the whole process, again and again: what was acknowledged is there once, nobody is shown twice, and the stream's features equal a
+//! batch over the lake.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod import;
+mod traffic;
+
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use features::row::FeatureRow;
@@ -13,11 +15,8 @@ use features::sets::{FeatureSet, feature_set};
 use pipelines::broker::{BrokerConfig, EmbeddedBroker};
 use pipelines::bus::{Bus, BusConfig, Offsets, Record};
 use reqwest::Client;
-use serde_json::{Value, json};
-use tests::{KEY, person};
-
-const PEOPLE: u64 = 60;
-const ROUNDS: u64 = 4;
+use serde_json::Value;
+use tests::KEY;
 
 /// The binary that was built beside this test.
 fn binary() -> std::path::PathBuf {
@@ -69,35 +68,6 @@ impl Node {
     }
 }
 
-/// What the server has acknowledged.
-#[derive(Default)]
-struct Acknowledged {
-    likes: HashSet<String>,
-    shown: HashMap<u64, Vec<String>>,
-}
-
-/// Likes and pages until the server is gone.
-async fn traffic(address: String, client: Client, seen: Arc<Mutex<Acknowledged>>, seed: u64) {
-    for step in 0u64.. {
-        let actor = 1 + (seed + step * 7) % PEOPLE;
-        let target = 1 + (actor + 1 + step * 3 % (PEOPLE - 1)) % PEOPLE;
-        let id = uuid::Uuid::now_v7().to_string();
-        let item = json!({"kind": "like", "actor_id": actor.to_string(), "target_id": target.to_string(), "event_id": id});
-        let twice = json!({"items": [item.clone(), item]});
-        let Ok(reply) = client.post(format!("{address}/v1/interactions")).bearer_auth(KEY).json(&twice).send().await else { return };
-        let Ok(answer) = reply.json::<Value>().await else { return };
-        if actor != target && answer["accepted"] == 2 {
-            seen.lock().unwrap().likes.insert(id);
-        }
-        let page = format!("{address}/v1/recommendations?viewer={actor}&limit=2");
-        let Ok(reply) = client.get(page).bearer_auth(KEY).send().await else { return };
-        let Ok(answer) = reply.json::<Value>().await else { return };
-        let items = answer["items"].as_array().cloned().unwrap_or_default();
-        let ids = items.iter().map(|i| i["user_id"].as_str().unwrap().to_owned());
-        seen.lock().unwrap().shown.entry(actor).or_default().extend(ids);
-    }
-}
-
 async fn all_records(bus: &Bus, topic: &str) -> Vec<Record> {
     let topics = [topic.to_owned()];
     let mut reader = bus.reader("the-test", &topics, &Offsets::default()).await.unwrap();
@@ -134,38 +104,6 @@ fn assert_equal(set: &FeatureSet, stream: &BTreeMap<String, FeatureRow>, batch: 
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_survives_kill_9_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let client = Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
-    let seen = Arc::new(Mutex::new(Acknowledged::default()));
-    let node = Node::start(folder.path(), &client).await;
-    for id in 1..=PEOPLE {
-        let (gender, wants) = if id % 2 == 0 { ("female", "male") } else { ("male", "female") };
-        let put = client.put(format!("{}/v1/users/{id}", node.address)).bearer_auth(KEY).json(&person(&format!("p{id}"), gender, wants));
-        assert_eq!(put.send().await.unwrap().status(), 200);
-    }
-    node.kill();
-    let seed = u64::from(std::process::id());
-    println!("seed {seed}");
-    for round in 0..ROUNDS {
-        let node = Node::start(folder.path(), &client).await;
-        let workers: Vec<_> = (0..3)
-            .map(|w| tokio::spawn(traffic(node.address.clone(), client.clone(), Arc::clone(&seen), seed + round * 100 + w * 17)))
-            .collect();
-        tokio::time::sleep(Duration::from_millis(700 + (seed * 37 + round * 911) % 1500)).await;
-        node.kill();
-        for worker in workers {
-            worker.await.unwrap();
-        }
-    }
-    let node = Node::start(folder.path(), &client).await;
-    caught_up(&node, &client).await;
-    node.stop();
-    let seen = std::mem::take(&mut *seen.lock().unwrap());
-    check(folder.path(), &seen).await;
-}
-
 /// Waits until every job has read everything, twice in a row.
 async fn caught_up(node: &Node, client: &Client) {
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -179,22 +117,14 @@ async fn caught_up(node: &Node, client: &Client) {
     }
 }
 
-async fn check(folder: &Path, seen: &Acknowledged) {
+/// How often each interaction was filed, by event id, after the stream's features were held to a batch over the lake.
+async fn filed(folder: &Path) -> HashMap<String, usize> {
     let broker = EmbeddedBroker::start(BrokerConfig::new(folder.join("log"))).await.unwrap();
     let bus = Bus::new(BusConfig { brokers: broker.bootstrap(), ..BusConfig::default() }).unwrap();
     let mut filed: HashMap<String, usize> = HashMap::new();
     for record in all_records(&bus, "interactions").await {
         let event: Value = serde_json::from_slice(&record.value.unwrap()).unwrap();
         *filed.entry(event["event_id"].as_str().unwrap().to_owned()).or_default() += 1;
-    }
-    println!("{} likes acknowledged, {} interactions filed", seen.likes.len(), filed.len());
-    assert!(seen.likes.len() > 20, "there was traffic");
-    assert!(filed.values().all(|n| *n == 1), "nothing is filed twice");
-    let lost: Vec<_> = seen.likes.iter().filter(|id| !filed.contains_key(*id)).collect();
-    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
-    for (viewer, shown) in &seen.shown {
-        let distinct: HashSet<_> = shown.iter().collect();
-        assert_eq!(distinct.len(), shown.len(), "{viewer} was shown somebody twice: {shown:?}");
     }
     let lake = folder.join("lake").display().to_string();
     for name in ["popularity", "given", "activity_actions", "tag_affinity"] {
@@ -204,4 +134,6 @@ async fn check(folder: &Path, seen: &Acknowledged) {
         assert_equal(set, &stream_rows(&bus, set).await, &batch);
     }
     broker.shutdown().await;
+    assert!(filed.values().all(|n| *n == 1), "nothing is filed twice");
+    filed
 }
