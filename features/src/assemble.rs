@@ -1,7 +1,9 @@
 //! Assembling a portrait from everything that is known of a user.
 //!
-//! All inputs are upserts: order and repetition do not matter, so at-least-once delivery is enough. The output is a pure function of the inputs and
-//! of the vectors of those who were liked: decay is measured at the newest input, not at a clock.
+//! All inputs are upserts: order and repetition do not matter, so at-least-once delivery is enough. (Of vectors of one subject with one time, as a
+//! changed encoder makes them, the last one counts; they are in one partition, so every reader sees the same one last.) What is kept is bounded,
+//! and the bounds do not depend on order either. The output is a pure function of the inputs and of the vectors of those who were liked: decay is
+//! measured at the newest input, not at a clock.
 
 use std::collections::BTreeMap;
 
@@ -41,6 +43,12 @@ pub struct Embedding {
     pub at: DateTime<Utc>,
     /// The vector.
     pub vector: QVector,
+}
+
+impl Embedding {
+    fn supersedes(&self, old: &Self) -> bool {
+        self.at > old.at || (self.at == old.at && self.model != old.model)
+    }
 }
 
 /// What somebody said last about somebody.
@@ -139,19 +147,30 @@ impl Assembly {
             Some(tag) => {
                 let key = (set.name.clone(), tag.clone());
                 let known = self.tag_rows.get(&key);
-                let fresh = newer(&new, known) && (known.is_some() || self.tag_rows.len() < TAG_ROWS);
+                let fresh = newer(&new, known);
                 if fresh {
                     self.tag_rows.insert(key, new);
+                    self.drop_rarest_tag();
                 }
                 fresh
             }
         }
     }
 
+    /// Keeps the three hundred rows that most events went into. Versions only grow, so the same rows stay in whatever order they came.
+    fn drop_rarest_tag(&mut self) {
+        let rank = |(key, row): (&(String, String), &Row)| (row.generation, row.version, key.clone());
+        if self.tag_rows.len() > TAG_ROWS
+            && let Some((_, _, rarest)) = self.tag_rows.iter().map(rank).min()
+        {
+            self.tag_rows.remove(&rarest);
+        }
+    }
+
     /// Takes the vector of the profile over; the later one wins.
     pub fn put_bio(&mut self, embedding: Embedding) -> bool {
         self.touch(embedding.at);
-        let fresh = self.bio.as_ref().is_none_or(|old| (old.at, &old.model) < (embedding.at, &embedding.model));
+        let fresh = self.bio.as_ref().is_none_or(|old| embedding.supersedes(old));
         if fresh {
             self.bio = Some(embedding);
         }
@@ -161,7 +180,7 @@ impl Assembly {
     /// Takes the vector of an own Moment over; the newest hundred are kept.
     pub fn put_moment(&mut self, moment: MomentId, embedding: Embedding) -> bool {
         self.touch(embedding.at);
-        let fresh = self.moments.get(&moment).is_none_or(|old| (old.at, &old.model) < (embedding.at, &embedding.model));
+        let fresh = self.moments.get(&moment).is_none_or(|old| embedding.supersedes(old));
         if fresh {
             self.moments.insert(moment, embedding);
             if self.moments.len() > MOMENTS

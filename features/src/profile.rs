@@ -142,6 +142,12 @@ pub fn age(birth: NaiveDate, on: NaiveDate) -> u8 {
     u8::try_from(years.clamp(0, 150)).expect("clamped to 0..=150")
 }
 
+/// Days from 1970-01-01 to `date`.
+pub fn epoch_days(date: NaiveDate) -> i32 {
+    const UNIX_EPOCH_CE: i32 = 719_163;
+    date.num_days_from_ce() - UNIX_EPOCH_CE
+}
+
 impl Profile {
     /// Age in full years at `now`.
     pub fn age(&self, now: DateTime<Utc>) -> u8 {

@@ -30,9 +30,19 @@ pub fn normal_tag(tag: &str) -> String {
     tag.trim().trim_start_matches(['#', '＃']).trim().to_lowercase()
 }
 
+/// Text as it may stand in an HTML element or in a quoted attribute.
+pub fn escape_html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#x27;")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_cannot_break_out_of_html() {
+        assert_eq!(escape_html("a\"><b>&'咖啡"), "a&quot;&gt;&lt;b&gt;&amp;&#x27;咖啡");
+    }
 
     #[test]
     fn both_languages_become_words() {

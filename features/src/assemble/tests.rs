@@ -149,3 +149,16 @@ fn without_a_profile_there_is_no_portrait_and_tags_are_normal() {
     assert_eq!(portrait.moments, [MomentId(1)]);
     assert!(portrait.content.is_some());
 }
+
+#[test]
+fn the_bounds_keep_the_same_whatever_the_order() {
+    let mut inputs: Vec<Input> = (0..400i64).map(|n| Input::Tag(format!("t{n}"), 1 + n * 7 % 11, n as f64)).collect();
+    inputs.extend((0..250i64).map(|n| Input::Say(2 + n as u64, InteractionKind::Like, n * 3 % 50)));
+    inputs.extend((0..130i64).map(|n| Input::Moment(1 + n as u64, n * 5 % 40, n as f32)));
+    inputs.push(Input::Profile(1, "n".into()));
+    let (mut forward, mut backward) = (Assembly::default(), Assembly::default());
+    inputs.iter().for_each(|i| feed(&mut forward, i));
+    inputs.iter().rev().chain(&inputs).for_each(|i| feed(&mut backward, i));
+    assert_eq!(forward, backward);
+    assert_eq!((forward.tag_rows.len(), forward.opinions.len(), forward.moments.len()), (TAG_ROWS, OPINIONS, MOMENTS));
+}

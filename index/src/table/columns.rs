@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Utc};
 use features::ids::UserId;
 use features::portrait::{Portrait, SignalCounters, Signals, TagWeight, signals};
-use features::profile::{Gender, Position, Profile};
+use features::profile::{Gender, Position, Profile, epoch_days};
 use h3o::CellIndex;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -96,11 +96,6 @@ pub struct Columns {
     places: Places,
 }
 
-/// Days from 1970-01-01 to a date.
-fn days(date: chrono::NaiveDate) -> i32 {
-    date.num_days_from_ce() - 719_163
-}
-
 impl Columns {
     pub(super) fn apply(&mut self, portrait: &Portrait) -> bool {
         if let Some(old) = self.by_user.get(&portrait.user_id.0).and_then(|row| self.rows[*row as usize].as_ref())
@@ -113,7 +108,7 @@ impl Columns {
             generation: portrait.generation,
             version: portrait.version,
             completeness: portrait.profile.completeness(),
-            birth_days: days(portrait.profile.birth_date),
+            birth_days: epoch_days(portrait.profile.birth_date),
             cell: portrait.profile.position.and_then(cell).map(u64::from),
             profile: Kept(Arc::new(portrait.profile.clone())),
             counters: portrait.signal_counters(),
@@ -142,7 +137,7 @@ impl Columns {
         });
         row.profile = Kept(Arc::new(profile.clone()));
         row.completeness = profile.completeness();
-        row.birth_days = days(profile.birth_date);
+        row.birth_days = epoch_days(profile.birth_date);
         row.cell = profile.position.and_then(cell).map(u64::from);
         self.put(row);
     }

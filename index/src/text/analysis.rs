@@ -33,8 +33,3 @@ pub(super) fn terms(index: &Index, field: Field, text: &str) -> Vec<Term> {
     });
     found
 }
-
-/// Escapes text for HTML.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#x27;")
-}

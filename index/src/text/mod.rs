@@ -10,10 +10,10 @@ mod schema;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use chrono::{DateTime, Utc};
 use features::event::{MomentEvent, Subject};
 use features::ids::{MomentId, UserId};
 use features::profile::Profile;
+use features::text::escape_html;
 use tantivy::collector::TopDocs;
 use tantivy::query::{BooleanQuery, BoostQuery, Occur, Query, TermQuery};
 use tantivy::schema::{IndexRecordOption, Value};
@@ -56,23 +56,6 @@ pub struct TextHit {
     pub snippet: String,
 }
 
-/// A Moment as it was indexed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredMoment {
-    /// The Moment.
-    pub moment_id: MomentId,
-    /// Who published it.
-    pub author_id: UserId,
-    /// Title.
-    pub title: String,
-    /// Title, text and answers.
-    pub text: String,
-    /// Tags.
-    pub tags: Vec<String>,
-    /// When.
-    pub published_at: DateTime<Utc>,
-}
-
 /// The text index. Writes become visible, and durable, with [`TextIndex::commit`].
 pub struct TextIndex {
     fields: Fields,
@@ -81,15 +64,26 @@ pub struct TextIndex {
 }
 
 impl TextIndex {
-    /// Opens the index in `folder`, or makes it.
+    /// Opens the index in `folder`, or makes it; one of another version is emptied, because all of it can be read from the stream again.
     ///
     /// # Errors
     /// When the folder cannot be used, or another process has the index open.
     pub fn open(folder: &Path) -> Result<Self, IndexError> {
         std::fs::create_dir_all(folder).map_err(IndexError::io(folder))?;
         let (schema, fields) = schema::build();
-        let directory = tantivy::directory::MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
-        Self::over(Index::open_or_create(directory, schema)?, fields)
+        let open = || {
+            let directory = tantivy::directory::MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
+            Index::open_or_create(directory, schema.clone())
+        };
+        let index = match open() {
+            Err(tantivy::TantivyError::SchemaError(_)) => {
+                tracing::warn!(folder = %folder.display(), "the text index is of another version; it is made anew from the stream");
+                std::fs::remove_dir_all(folder).and_then(|()| std::fs::create_dir_all(folder)).map_err(IndexError::io(folder))?;
+                open()?
+            }
+            opened => opened?,
+        };
+        Self::over(index, fields)
     }
 
     /// An index in memory.
@@ -214,20 +208,20 @@ impl TextIndex {
         let Some((subject, user_id)) = self.fields.subject(&document) else { return Ok(None) };
         let body = document.get_first(self.fields.body).and_then(|v| v.as_str()).unwrap_or_default();
         let marked = snippets.iter().map(|s| s.snippet(body)).find(|s| !s.is_empty());
-        let snippet = marked.map_or_else(|| analysis::escape(&body.chars().take(120).collect::<String>()), |s| s.to_html());
+        let snippet = marked.map_or_else(|| escape_html(&body.chars().take(120).collect::<String>()), |s| s.to_html());
         Ok(Some(TextHit { subject, user_id, score, snippet }))
     }
 
-    /// A Moment by id, as of the last commit.
+    /// A Moment by id as it was published, as of the last commit.
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn moment(&self, moment: MomentId) -> Result<Option<StoredMoment>, IndexError> {
+    pub fn moment(&self, moment: MomentId) -> Result<Option<MomentEvent>, IndexError> {
         let searcher = self.reader.searcher();
         let term = Term::from_field_text(self.fields.key, &Subject::Moment(moment).key());
         let found = searcher.search(&TermQuery::new(term, IndexRecordOption::Basic), &TopDocs::with_limit(1).order_by_score())?;
         let Some((_, at)) = found.first() else { return Ok(None) };
-        Ok(self.fields.stored_moment(moment, &searcher.doc(*at)?))
+        Ok(self.fields.stored_moment(&searcher.doc(*at)?))
     }
 }
 

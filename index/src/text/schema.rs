@@ -1,13 +1,11 @@
 //! Fields of a document, and documents from profiles and Moments.
 
-use chrono::DateTime;
-use features::event::{MomentEvent, Subject};
+use features::event::{Event, MomentEvent, Subject};
 use features::ids::{MomentId, UserId};
 use features::profile::Profile;
 use tantivy::TantivyDocument;
 use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value};
 
-use super::StoredMoment;
 use super::analysis::{CHINESE, ENGLISH};
 
 /// The fields of every document.
@@ -18,10 +16,8 @@ pub(super) struct Fields {
     pub(super) user: Field,
     pub(super) zh: Field,
     pub(super) en: Field,
-    pub(super) title: Field,
     pub(super) body: Field,
-    pub(super) tag: Field,
-    pub(super) published: Field,
+    pub(super) event: Field,
 }
 
 /// The schema and its fields.
@@ -37,10 +33,8 @@ pub(super) fn build() -> (Schema, Fields) {
         user: schema.add_u64_field("user", INDEXED | STORED | FAST),
         zh: schema.add_text_field("zh", text(CHINESE)),
         en: schema.add_text_field("en", text(ENGLISH)),
-        title: schema.add_text_field("title", STORED),
         body: schema.add_text_field("body", STORED),
-        tag: schema.add_text_field("tag", STORED),
-        published: schema.add_i64_field("published", STORED),
+        event: schema.add_bytes_field("event", STORED),
     };
     (schema.build(), fields)
 }
@@ -67,9 +61,7 @@ impl Fields {
         let body = moment.full_text();
         let searched = format!("{body}\n{}", moment.tags.join(" "));
         let mut document = self.document(Subject::Moment(moment.moment_id), moment.author_id, "moment", &searched, &body);
-        document.add_text(self.title, &moment.title);
-        moment.tags.iter().for_each(|tag| document.add_text(self.tag, tag));
-        document.add_i64(self.published, moment.published_at.timestamp());
+        document.add_bytes(self.event, &Event::Moment(moment.clone()).encode());
         document
     }
 
@@ -84,15 +76,11 @@ impl Fields {
         Some((subject, user))
     }
 
-    pub(super) fn stored_moment(&self, moment_id: MomentId, document: &TantivyDocument) -> Option<StoredMoment> {
-        let text = |field: Field| document.get_first(field).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
-        Some(StoredMoment {
-            moment_id,
-            author_id: UserId(document.get_first(self.user)?.as_u64()?),
-            title: text(self.title),
-            text: text(self.body),
-            tags: document.get_all(self.tag).filter_map(|v| v.as_str().map(str::to_owned)).collect(),
-            published_at: DateTime::from_timestamp(document.get_first(self.published)?.as_i64()?, 0)?,
-        })
+    /// The Moment of a document, as it was published.
+    pub(super) fn stored_moment(&self, document: &TantivyDocument) -> Option<MomentEvent> {
+        match Event::decode(document.get_first(self.event)?.as_bytes()?) {
+            Ok(Event::Moment(moment)) => Some(moment),
+            _ => None,
+        }
     }
 }

@@ -6,7 +6,7 @@ use features::ids::derived_event_id;
 use proptest::prelude::*;
 
 fn moment(id: u64, author: u64, text: &str, tags: &[&str]) -> MomentEvent {
-    let at = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+    let at = chrono::DateTime::from_timestamp(1_790_000_000, 123_000).unwrap();
     MomentEvent {
         event_id: derived_event_id(&["m"]),
         event_time: at,
@@ -74,6 +74,29 @@ fn replacing_and_deleting() {
     assert!(found(&index, "爬山").is_empty() && found(&index, "hikes").is_empty() && found(&index, "coffee").is_empty());
     assert_eq!(index.moment(MomentId(1)).unwrap().unwrap().text, "今天做饭");
     assert_eq!(index.moment(MomentId(3)).unwrap(), None);
+}
+
+#[test]
+fn moments_come_back_as_they_were_published() {
+    let index = TextIndex::in_memory().unwrap();
+    let mut published = moment(7, 17, "去爬山", &["户外"]);
+    published.answers.push(features::event::QuestionAnswer { question: "和谁?".into(), answer: "with friends".into() });
+    let published = published.with_counts();
+    index.put_moment(&published).unwrap();
+    index.commit().unwrap();
+    assert_eq!(index.moment(MomentId(7)).unwrap(), Some(published));
+}
+
+#[test]
+fn an_index_of_another_version_is_emptied() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut other = tantivy::schema::Schema::builder();
+    other.add_text_field("other", tantivy::schema::STRING);
+    drop(Index::create_in_dir(folder.path(), other.build()).unwrap());
+    let index = TextIndex::open(folder.path()).unwrap();
+    index.put_moment(&moment(1, 1, "爬山", &[])).unwrap();
+    index.commit().unwrap();
+    assert_eq!(found(&index, "爬山"), [1]);
 }
 
 #[test]

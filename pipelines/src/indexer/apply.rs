@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use chrono::Datelike;
 use features::event::{EmbeddingRecord, Event, MomentEvent, MomentKind, Subject};
 use features::ids::{MomentId, UserId};
 use features::portrait::Portrait;
+use features::profile::epoch_days;
 use features::topic::Topic;
 use index::geo::snap;
 use index::vectors::{MomentPayload, Payload, UserPayload, VectorName, VectorPoint};
@@ -70,7 +70,7 @@ pub(super) fn user_point(portrait: &Portrait, model: &str) -> Option<VectorPoint
     let profile = &portrait.profile;
     let payload = UserPayload {
         gender: profile.gender,
-        birth_days: profile.birth_date.num_days_from_ce() - 719_163,
+        birth_days: epoch_days(profile.birth_date),
         position: profile.position.and_then(snap),
         visible: profile.visible(),
     };

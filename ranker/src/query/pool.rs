@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use chrono::{DateTime, Datelike, Utc};
-use features::profile::Preferences;
+use chrono::{DateTime, Utc};
+use features::profile::{Preferences, epoch_days};
 use index::table::Columns;
 use roaring::RoaringBitmap;
 
@@ -32,7 +32,7 @@ impl Pool {
 
 /// Birth dates (days since 1970) that an age range allows at `now`, a day generous on both ends: the age filter decides.
 pub(crate) fn birth_days(preferences: &Preferences, now: DateTime<Utc>) -> RangeInclusive<i32> {
-    let today = now.date_naive().num_days_from_ce() - 719_163;
+    let today = epoch_days(now.date_naive());
     let days = |years: u8| i32::from(years) * 1461 / 4;
     let oldest = today - days(preferences.max_age.saturating_add(1)) - 2;
     let youngest = today - days(preferences.min_age) + 2;
@@ -92,7 +92,7 @@ mod tests {
                 let birth: NaiveDate = now.date_naive() - TimeDelta::days(back);
                 let age = features::profile::age(birth, now.date_naive());
                 if (min_age..=max_age).contains(&age) {
-                    assert!(range.contains(&(birth.num_days_from_ce() - 719_163)), "{age} in {min_age}..={max_age}, {birth}");
+                    assert!(range.contains(&epoch_days(birth)), "{age} in {min_age}..={max_age}, {birth}");
                 }
             }
         }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use features::event::{Event, Media, MomentEvent, MomentKind, QuestionAnswer};
-use features::ids::{MomentId, UserId};
+use features::ids::{MomentId, UserId, derived_event_id};
 use features::text::normal_tag;
 use features::validate::validate;
 use serde::{Deserialize, Serialize};
@@ -63,10 +63,14 @@ struct Moment {
     author_id: UserId,
     /// Title.
     title: String,
-    /// Title, text and answers.
+    /// Text.
     text: String,
+    /// The rounds with the agent.
+    answers: Vec<QuestionAnswer>,
     /// Tags.
     tags: Vec<String>,
+    /// Photos and videos.
+    media: Vec<Media>,
     /// When.
     published_at: DateTime<Utc>,
 }
@@ -108,7 +112,7 @@ async fn post_moment(
     Ok((StatusCode::CREATED, Json(Published { moment_id, published_at: now })))
 }
 
-fn find(app: &App, id: &str) -> Result<index::text::StoredMoment, ApiError> {
+fn find(app: &App, id: &str) -> Result<MomentEvent, ApiError> {
     let id: MomentId = id.parse().map_err(|e: features::ids::IdError| ApiError::field("id", e.to_string()))?;
     let unknown = || ApiError::NotFound("unknown_moment", format!("there is no Moment {id}; a new one is found within about a second"));
     app.indexes.text.moment(id)?.ok_or_else(unknown)
@@ -124,7 +128,9 @@ async fn get_moment(State(app): State<App>, Part(id): Part) -> Result<Json<Momen
         author_id: m.author_id,
         title: m.title,
         text: m.text,
+        answers: m.answers,
         tags: m.tags,
+        media: m.media,
         published_at: m.published_at,
     }))
 }
@@ -132,30 +138,11 @@ async fn get_moment(State(app): State<App>, Part(id): Part) -> Result<Json<Momen
 /// Deletes a Moment; the stream takes it out of every index.
 #[utoipa::path(delete, path = "/v1/moments/{id}", tag = "moments", params(("id" = String, Path, description = "Moment id")), responses(
     (status = 202, description = "Deleted; the stream takes it out of every index"), (status = 401, body = Problem), (status = 404, body = Problem)))]
-async fn delete_moment(
-    State(app): State<App>,
-    Part(id): Part,
-    RequestId(request_id): RequestId,
-    ids: EventIds,
-) -> Result<StatusCode, ApiError> {
-    let m = find(&app, &id)?;
-    let moment = MomentEvent {
-        event_id: ids.get(0),
-        event_time: app.now(),
-        kind: MomentKind::Deleted,
-        request_id,
-        moment_id: m.moment_id,
-        author_id: m.author_id,
-        published_at: m.published_at,
-        title: String::new(),
-        text: m.text.chars().take(5000).collect(),
-        answers: Vec::new(),
-        tags: m.tags,
-        media: Vec::new(),
-        text_chars: 0,
-        answer_chars: 0,
-        media_count: 0,
-    };
-    app.sink.publish(&[Event::Moment(moment.with_counts())]).await?;
+async fn delete_moment(State(app): State<App>, Part(id): Part, RequestId(request_id): RequestId) -> Result<StatusCode, ApiError> {
+    let published = find(&app, &id)?;
+    // The same id for every repeat: sums take the facts of the publication back once.
+    let event_id = derived_event_id(&["moment_deleted", &published.moment_id.to_string()]);
+    let deleted = MomentEvent { event_id, event_time: app.now(), kind: MomentKind::Deleted, request_id, ..published };
+    app.sink.publish(&[Event::Moment(deleted)]).await?;
     Ok(StatusCode::ACCEPTED)
 }

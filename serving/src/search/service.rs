@@ -6,6 +6,7 @@ use std::sync::Arc;
 use features::embed::TextKind;
 use features::event::Subject;
 use features::ids::{MomentId, UserId};
+use features::text::escape_html;
 use index::fuse::{K, reciprocal_rank_fusion};
 use index::text::{Kind, TextQuery};
 use index::vectors::{Collection, VectorFilter, VectorName, VectorQuery};
@@ -87,10 +88,10 @@ fn describe(app: &App, ask: &Ask, subject: Subject, score: f32, known: Option<&(
         Subject::Profile(user) => user,
         Subject::Moment(moment) => {
             let Some(stored) = app.indexes.text.moment(moment)? else { return Ok(None) };
-            title = stored.title;
             if snippet.is_empty() {
-                snippet = escape(&stored.text.chars().take(120).collect::<String>());
+                snippet = escape_html(&stored.full_text().chars().take(120).collect::<String>());
             }
+            title = stored.title;
             stored.author_id
         }
     };
@@ -99,11 +100,7 @@ fn describe(app: &App, ask: &Ask, subject: Subject, score: f32, known: Option<&(
         return Ok(None);
     }
     if snippet.is_empty() {
-        snippet = escape(&profile.text().chars().take(120).collect::<String>());
+        snippet = escape_html(&profile.text().chars().take(120).collect::<String>());
     }
     Ok(Some(Found { subject, user_id, nickname: profile.nickname.clone(), title, snippet, score }))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
