@@ -1,7 +1,7 @@
 //! The embedding worker: `moments` and `profiles` in, vectors out to `embeddings`.
 //!
 //! An upsert per subject, so at-least-once is enough: offsets are committed after the records are durable. Deletions and erasures become
-//! tombstones. A profile whose text did not change is not embedded again.
+//! tombstones. A profile whose text did not change is not embedded again. When the encoder has changed, everything is embedded anew.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,11 +15,16 @@ use features::topic::Topic;
 use features::vector::QVector;
 use serde::{Deserialize, Serialize};
 
-use crate::bus::{Bus, OutRecord, Record};
+use tokio::time::timeout;
+
+use crate::bus::{Bus, Offsets, OutRecord, Reader, Record};
 use crate::supervisor::{JobContext, JobError};
 
 /// The name of the job and of its group.
 pub const NAME: &str = "embedder";
+
+/// Looks at the newest vectors without committing anything.
+const PEEK: &str = "embedder-peek";
 
 /// The `[embedder]` section of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,8 +72,7 @@ impl Embedder {
     /// When the event log or the model fails; what was not committed is done again.
     pub async fn run(self, context: JobContext) -> Result<(), JobError> {
         let topics: Vec<String> = [Topic::Moments, Topic::Profiles].iter().map(|t| t.name().to_owned()).collect();
-        let from = self.bus.committed(NAME, &topics).await?;
-        let mut reader = self.bus.reader(NAME, &topics, &from).await?;
+        let mut reader = self.open(&topics).await?;
         let producer = self.bus.producer()?;
         let mut texts: HashMap<UserId, u64> = HashMap::new();
         context.progress.running();
@@ -83,6 +87,38 @@ impl Embedder {
             reader.commit(reader.position()).await?;
             context.progress.advance(records.len() as u64, reader.lag(), (context.clock)());
         }
+    }
+
+    /// Goes on where the group was, or begins anew when the vectors that are there come from another model.
+    async fn open(&self, topics: &[String]) -> Result<Reader, JobError> {
+        if !self.another_model().await? {
+            return Ok(self.bus.reader(NAME, topics, &Offsets::default()).await?);
+        }
+        tracing::info!(model = self.encoder.name(), "the vectors come from another model: everything is embedded anew");
+        let reader = self.bus.reader(NAME, topics, &self.bus.beginning_offsets(topics).await?).await?;
+        reader.commit(reader.position()).await?;
+        Ok(reader)
+    }
+
+    /// Whether the newest vector of some partition is of another model. After an interruption on the way to a new model this may say yes
+    /// once more than needed, which only repeats work.
+    async fn another_model(&self) -> Result<bool, JobError> {
+        let topic = [Topic::Embeddings.name().to_owned()];
+        let (begin, mut last) = self.bus.bounds(&topic).await?;
+        last.0.retain(|at, end| begin.0.get(at).is_some_and(|begin| begin < end));
+        if last.0.is_empty() {
+            return Ok(false);
+        }
+        last.0.values_mut().for_each(|end| *end -= 1);
+        let mut reader = self.bus.reader(PEEK, &topic, &last).await?;
+        while !reader.caught_up() {
+            let Ok(records) = timeout(Duration::from_millis(100), reader.batch(1_000, Duration::ZERO)).await else { continue };
+            let models = records?.into_iter().filter_map(|r| serde_json::from_slice::<EmbeddingRecord>(&r.value?).ok());
+            if models.into_iter().any(|record| record.model != self.encoder.name()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn embed(&self, wanted: Wanted) -> Result<Vec<OutRecord>, JobError> {
