@@ -90,13 +90,13 @@ impl Life<'_> {
             |kind, at, id| Event::Presence(PresenceEvent { event_id: id, event_time: at, kind, request_id: None, user_id, position: None });
         self.events.push(beat(PresenceKind::AppOpen, at, self.id()));
         self.events.push(beat(PresenceKind::Heartbeat, at + TimeDelta::seconds(60), self.id()));
-        if chance.random_bool(0.12) {
+        if chance.random_bool(0.25) {
             self.publish(&mut chance, at + TimeDelta::seconds(20), who);
         }
         self.page(&mut chance, at + TimeDelta::seconds(30), who, number);
     }
 
-    /// People of the city whom neither side rules out, the attractive ones a little more often.
+    /// People whom neither side rules out, the attractive ones more often: of the city, and sometimes of elsewhere, where neither minds.
     fn candidates(&mut self, chance: &mut ChaCha8Rng, who: usize, at: DateTime<Utc>) -> Vec<usize> {
         let me = self.resident(who).clone();
         let pool = self.pools.get(me.profile.city.as_deref().unwrap_or_default()).cloned().unwrap_or_default();
@@ -105,11 +105,14 @@ impl Life<'_> {
             (p.genders.is_empty() || p.genders.contains(&b.profile.gender)) && (p.min_age..=p.max_age).contains(&b.profile.age(at))
         };
         let mut found = Vec::new();
+        let anywhere = |r: &Resident| r.profile.preferences.max_distance_km.is_none();
         for _ in 0..pool.len().min(160) {
-            let other = *pick(chance, &pool);
+            let far = anywhere(&me) && chance.random_bool(0.6);
+            let other = if far { chance.random_range(0..self.town.residents.len()) } else { *pick(chance, &pool) };
             let them = self.resident(other);
-            let fits = other != who && at >= them.profile.created_at && wants(&me, them) && wants(them, &me);
-            let noticed = chance.random_bool((0.2 + 0.2 * them.attraction.max(0.0)).min(1.0));
+            let here = them.profile.visible() && at >= them.profile.created_at;
+            let fits = other != who && here && (!far || anywhere(them)) && wants(&me, them) && wants(them, &me);
+            let noticed = chance.random_bool((0.08 + 0.08 * them.attraction.max(0.0)).min(1.0));
             if fits && noticed && !self.seen[who].contains(&other) {
                 self.seen[who].insert(other);
                 found.push(other);

@@ -21,7 +21,7 @@ pub struct Resident {
     pub profile: Profile,
     /// How much each theme means to them, 0 to 1.
     pub(super) interests: Vec<f64>,
-    /// How attractive others find them, from −2 up; heavy above.
+    /// How attractive others find them, from −0.8 up; heavy above.
     pub(super) attraction: f64,
     /// What it takes for them to like somebody.
     pub(super) choosiness: f64,
@@ -83,14 +83,14 @@ fn resident(spec: &TownSpec, i: u32) -> Resident {
     };
     let wakes = if city.chinese { 23.5 } else { 7.5 } + normal(dice, 0.0, 1.2);
     // Exponents of normal draws have heavy tails, as received likes and activity have in the data.
-    let attraction = normal(dice, 0.0, 1.15).exp() * 1.9 - 2.2;
-    let activity = (normal(dice, 0.0, 0.9).exp() * 0.7).min(12.0);
+    let attraction = normal(dice, 0.0, 2.2).exp() * 0.3 - 0.8;
+    let activity = (normal(dice, 0.0, 1.2).exp() * 0.3).min(12.0);
     Resident {
         user_id: UserId(u64::from(i) + 1),
         profile,
         interests,
         attraction,
-        choosiness: normal(dice, 3.4, 1.7),
+        choosiness: normal(dice, 3.8, 1.7),
         activity,
         chinese,
         wakes,
