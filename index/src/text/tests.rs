@@ -57,6 +57,15 @@ fn chinese_is_cut_and_english_is_stemmed() {
 }
 
 #[test]
+fn words_that_say_little_count_only_alone() {
+    let index = filled();
+    assert_eq!(found(&index, "the coffee"), [3], "`the` of Moment 2 is not what was looked for");
+    assert_eq!(found(&index, "the"), [2]);
+    assert_eq!(found(&index, "我们的 coffee"), [3]);
+    assert_eq!(found(&index, "我们"), [1]);
+}
+
+#[test]
 fn snippets_are_marked_and_escaped() {
     let query = TextQuery { text: "coffee".into(), kind: None, limit: 3 };
     let hit = &filled().search(&query).unwrap()[0];

@@ -1,6 +1,8 @@
 //! `query`: SQL over the lake.
 
-use arrow::util::pretty::pretty_format_batches;
+use std::sync::Arc;
+
+use arrow::util::pretty::pretty_format_batches_with_schema;
 use clap::Args;
 
 use super::Global;
@@ -21,9 +23,14 @@ pub(super) struct QueryArgs {
 pub(super) async fn run(global: &Global, args: QueryArgs) -> anyhow::Result<()> {
     let config = global.load()?;
     let session = pipelines::lake::session(&config.lake_place()).await?;
-    let batches = session.sql(&args.sql).await?.collect().await?;
+    let frame = session.sql(&args.sql).await?;
+    let schema = Arc::clone(frame.schema().inner());
+    let batches = frame.collect().await?;
+    if batches.iter().all(|batch| batch.num_rows() == 0) {
+        eprintln!("no rows; events come into the lake within lake.flush_s seconds ({} here)", config.lake.flush_s);
+    }
     match args.report.format {
-        Format::Table => say(pretty_format_batches(&batches)?)?,
+        Format::Table => say(pretty_format_batches_with_schema(schema, &batches)?)?,
         Format::Json => {
             let mut writer = arrow::json::ArrayWriter::new(std::io::stdout());
             writer.write_batches(&batches.iter().collect::<Vec<_>>())?;
