@@ -3,7 +3,9 @@
 
 mod api;
 mod conformance;
+mod console;
 mod crash;
 mod docs;
 mod layout;
 mod streams;
+mod webdriver;

@@ -7,12 +7,12 @@ const el = (tag, props = {}, ...children) => {
   for (const child of children.flat(Infinity)) if (child !== null && child !== undefined) node.append(child);
   return node;
 };
-const state = { viewer: null, deck: null, cursor: null };
+const state = { viewer: null, deck: null, cursor: null, names: new Map() };
 
 // ---- the API --------------------------------------------------------------
 
 $('key').value = localStorage.getItem('hongniang.key') || document.querySelector('meta[name=service-key]').content;
-$('key').addEventListener('change', () => { localStorage.setItem('hongniang.key', $('key').value); loadPeople(); });
+$('key').addEventListener('change', () => { localStorage.setItem('hongniang.key', $('key').value); loadPeople(); loadJobs(); });
 
 async function api(path, options = {}) {
   const headers = { authorization: `Bearer ${$('key').value}`, 'content-type': 'application/json', ...options.headers };
@@ -33,24 +33,30 @@ async function loadPeople() {
   try {
     const q = $('people-q').value.trim();
     const page = await api(`/v1/users?limit=60${q ? '&q=' + encodeURIComponent(q) : ''}`);
+    if (q !== $('people-q').value.trim()) return; // typed on meanwhile
     $('people-count').textContent = page.total !== undefined ? `${page.total.toLocaleString()} in all` : '';
     $('people').replaceChildren(...page.items.map((person) => el('button', {
-      className: `person${person.user_id === state.viewer ? ' on' : ''}`, onclick: () => pick(person.user_id),
-    }, el('b', { textContent: person.nickname }), ' ', el('span', { textContent: who(person) }))));
+      className: 'person', value: person.user_id, onclick: () => pick(person.user_id),
+    }, el('b', { textContent: named(person) }), ' ', el('span', { textContent: who(person) }))));
+    mark();
     if (!page.items.length) $('people').replaceChildren(el('div', { className: 'empty', textContent: q ? 'Nobody found.' : 'Nobody here yet: `hongniang simulate` grows a town.' }));
     complain(null);
   } catch (error) { complain(error); }
 }
 
+// Filters tell ids only; whoever was seen on the page is called by name.
+const named = (person) => { state.names.set(person.user_id, person.nickname); return person.nickname; };
+const mark = () => { for (const button of document.querySelectorAll('#people .person')) button.classList.toggle('on', button.value === state.viewer); };
 const who = (person) => [person.gender, person.age, person.city].filter((x) => x !== null && x !== undefined && x !== '').join(' · ');
 const chips = (tags, kind = '') => (tags || []).map((tag) => el('span', { className: `chip ${kind}`, textContent: typeof tag === 'string' ? tag : tag.tag }));
 
 async function pick(id) {
   state.viewer = id;
   location.hash = id;
-  for (const button of document.querySelectorAll('.person')) button.classList.remove('on');
+  mark();
   try {
     const person = await api(`/v1/users/${id}`);
+    if (state.viewer !== id) return; // somebody else was picked meanwhile
     const profile = person.profile || person;
     $('viewer-title').replaceChildren(profile.nickname, el('small', { textContent: who(person) || who(profile) }));
     const wants = profile.preferences || {};
@@ -62,41 +68,55 @@ async function pick(id) {
 
 // ---- the deck -------------------------------------------------------------
 
-$('more').addEventListener('click', () => deal(state.cursor));
+// These buttons are at the page's end; what they give begins at its top.
+const turn = async (cursor) => { await deal(cursor); $('viewer-title').parentNode.scrollIntoView(); };
+$('more').addEventListener('click', () => turn(state.cursor));
+$('again').addEventListener('click', () => turn(null));
 
 async function deal(cursor) {
-  if (!state.viewer) return;
+  const { viewer } = state;
+  if (!viewer) return;
   try {
-    const page = await api(`/v1/recommendations?viewer=${state.viewer}&limit=8${cursor ? '&cursor=' + encodeURIComponent(cursor) : ''}`);
-    Object.assign(state, { deck: page.deck_id, cursor: page.cursor });
+    const page = await api(`/v1/recommendations?viewer=${viewer}&limit=8${cursor ? '&cursor=' + encodeURIComponent(cursor) : ''}`);
     const why = page.deck_id ? await api(`/v1/recommendations/${page.deck_id}/explain`) : { shown: [], removed: [] };
+    if (state.viewer !== viewer) return; // somebody else was picked meanwhile
+    Object.assign(state, { deck: page.deck_id, cursor: page.cursor });
     $('deck').textContent = page.degraded && page.degraded.length ? `degraded: ${page.degraded.join(', ')}` : page.deck_id ? `deck ${page.deck_id.slice(0, 13)}` : '';
     const terms = new Map((why.shown || []).map((item) => [item.user_id, item]));
     const cards = page.items.map((item, i) => card(item, terms.get(item.user_id), i === 0));
     $('shown').replaceChildren(...(cards.length ? cards : [el('div', { className: 'empty', textContent: 'Nobody left to show: everyone suitable was shown within the window.' })]));
     $('more').hidden = !page.cursor;
+    $('again').hidden = false;
+    $('state').textContent = '';
     showRemoved(why.removed || []);
     complain(null);
   } catch (error) { complain(error); }
 }
 
 function card(item, why, open) {
-  const act = (kind) => async () => {
+  const { viewer, deck } = state;
+  const act = (kind, done) => async () => {
+    for (const button of buttons) button.disabled = true;
     try {
-      const body = { items: [{ kind, actor_id: state.viewer, target_id: item.user_id, deck_id: state.deck, position: item.position }] };
+      const body = { items: [{ kind, actor_id: viewer, target_id: item.user_id, deck_id: deck, position: item.position }] };
       const reply = await api('/v1/interactions', { method: 'POST', body: JSON.stringify(body) });
       const failed = (reply.items || []).find((one) => one.error);
       if (failed) throw new Error(JSON.stringify(failed.error));
-      box.style.opacity = .45;
-      $('state').textContent = `${kind}: the next deck will know`;
-      setTimeout(() => deal(null), 900);
-    } catch (error) { complain(error); }
+      // The others of the page stay: they count as shown, and a new deck would not bring them back.
+      box.classList.add('done');
+      buttons[0].parentNode.replaceChildren(el('span', { className: 'muted', textContent: done }));
+      $('state').textContent = `${item.nickname} ${done}: the next deck will know`;
+      complain(null);
+    } catch (error) {
+      for (const button of buttons) button.disabled = false;
+      complain(error);
+    }
   };
+  const buttons = [el('button', { className: 'like', textContent: '♥ Like', onclick: act('like', 'liked') }), el('button', { textContent: 'Pass', onclick: act('pass', 'passed') })];
   const box = el('div', { className: 'card' },
     el('div', { className: 'top' },
-      el('div', {}, el('b', { textContent: item.nickname }), ' ', el('span', { className: 'muted', textContent: [item.age, item.city, item.distance].filter(Boolean).join(' · ') })),
-      el('div', { className: 'acts' }, el('span', { className: 'score', title: 'score', textContent: Number(item.score).toFixed(3) }),
-        el('button', { className: 'like', textContent: '♥ Like', onclick: act('like') }), el('button', { textContent: 'Pass', onclick: act('pass') }))),
+      el('div', {}, el('b', { textContent: named(item) }), ' ', el('span', { className: 'muted', textContent: [item.age, item.city, item.distance].filter(Boolean).join(' · ') })),
+      el('div', { className: 'acts' }, el('span', { className: 'score', title: 'score', textContent: Number(item.score).toFixed(3) }), buttons)),
     el('div', {}, (item.reasons || []).map((reason) => el('div', { textContent: reason }))),
     el('div', {}, chips((item.tags || []).slice(0, 8)), chips((why && why.sources) || [], 'src')),
     why ? bars(why, open) : null);
@@ -121,7 +141,7 @@ function showRemoved(removed) {
   const sorted = [...groups].sort((a, b) => b[1].length - a[1].length);
   $('removed').replaceChildren(...(sorted.length ? sorted.map(([filter, people]) => el('details', {},
     el('summary', {}, el('span', { className: 'chip bad', textContent: filter }), ` ${people.length}`),
-    people.slice(0, 30).map((one) => el('div', { className: 'muted', textContent: `${one.nickname || one.user_id}: ${one.reason}` })))) : [el('span', { className: 'muted', textContent: 'Nobody was removed.' })]));
+    people.slice(0, 30).map((one) => el('div', { className: 'muted', textContent: `${state.names.get(one.user_id) || ''} ${one.user_id}: ${one.reason}` })))) : [el('span', { className: 'muted', textContent: 'Nobody was removed.' })]));
 }
 
 // ---- search ---------------------------------------------------------------
@@ -134,6 +154,7 @@ async function search() {
   if (!q) { $('hits').replaceChildren(); return; }
   try {
     const page = await api(`/v1/search?q=${encodeURIComponent(q)}&limit=8${state.viewer ? '&viewer=' + state.viewer : ''}`);
+    if (q !== $('q').value.trim()) return; // typed on meanwhile
     $('hits').replaceChildren(...page.items.map((hit) => {
       const snippet = el('div', { className: 'hit' });
       snippet.innerHTML = hit.snippet || ''; // the server escapes the text and adds <b>
@@ -160,6 +181,8 @@ async function loadJobs() {
   } catch (error) { $('jobs').textContent = error.message; }
 }
 
-loadPeople().then(() => { if (location.hash.length > 1) pick(location.hash.slice(1)); });
+const follow = () => { const id = location.hash.slice(1); if (id && id !== state.viewer) pick(id); };
+window.addEventListener('hashchange', follow); // the browser's back button goes to whoever was looked at before
+loadPeople().then(follow);
 loadJobs();
 setInterval(loadJobs, 2000);

@@ -11,6 +11,8 @@ use features::text::escape_html;
 
 const PAGE: &str = include_str!("console.html");
 const SCRIPT: &str = include_str!("console.js");
+// Without an icon every browser asks for `/favicon.ico` and logs an error.
+const ICON: &str = include_str!("icon.svg");
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// The routes of the console. `console_key`: the service key to fill in, if the page may know one.
@@ -24,6 +26,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(console_key: Option<&str>) -> Ro
                     .into_response()
             }),
         )
+        .route("/icon.svg", get(async || ([(CONTENT_TYPE, "image/svg+xml")], ICON)))
         .route("/console.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, "no-cache")], SCRIPT)))
 }
 
