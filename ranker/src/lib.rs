@@ -24,6 +24,7 @@ pub mod chance;
 pub mod config;
 pub mod deck;
 pub mod error;
+pub mod eval;
 mod explain;
 pub mod face;
 pub mod filters;

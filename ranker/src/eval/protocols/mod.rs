@@ -1,0 +1,1 @@
+//! Protocols: which rows are history, which are judged, and by what.
