@@ -35,6 +35,7 @@ mod recommend;
 pub mod scorers;
 pub mod selector;
 pub mod sources;
+pub mod warm;
 
 #[cfg(test)]
 mod testing;
