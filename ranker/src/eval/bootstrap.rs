@@ -40,8 +40,8 @@ impl Bootstrap {
     /// same person are not independent and drawing them apart would make the interval too narrow (Davison and Hinkley 1997, section 3.8).
     /// For independent rows give each a group of its own.
     ///
-    /// `None` when the statistic of all rows is, or when it is undefined in more than half of the replicates; replicates without a value are
-    /// left out otherwise.
+    /// `None` when the statistic of all rows is, or when it is undefined in more than half of the replicates; replicates without a value
+    /// are left out otherwise.
     pub fn interval<T: Clone>(&self, groups: &[Vec<T>], statistic: impl Fn(&[T]) -> Option<f64>) -> Option<Interval> {
         let value = statistic(&groups.concat())?;
         let mut drawn = Vec::with_capacity(self.replicates as usize);

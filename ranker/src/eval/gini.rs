@@ -4,8 +4,8 @@ use super::real;
 
 /// The Gini coefficient of amounts (impressions, likes) that are zero or more: 0 when all have the same, `1 − 1/n` when one of `n` has all.
 ///
-/// `None` without values, when all are 0, or when one is negative or not finite. It does not change when all amounts are multiplied by the same
-/// factor. `2·Σ i·x₍ᵢ₎ / (n·Σ x) − (n + 1)/n` over the sorted amounts: Gini (1912), in the form of Sen (1973).
+/// `None` without values, when all are 0, or when one is negative or not finite. It does not change when all amounts are multiplied by
+/// the same factor. `2·Σ i·x₍ᵢ₎ / (n·Σ x) − (n + 1)/n` over the sorted amounts: Gini (1912), in the form of Sen (1973).
 pub fn gini(amounts: &[f64]) -> Option<f64> {
     let total: f64 = amounts.iter().sum();
     if !total.is_finite() || total <= 0.0 || amounts.iter().any(|x| *x < 0.0) {

@@ -70,7 +70,10 @@ proptest! {
     }
 
     #[test]
-    fn reliability_keeps_every_row_and_ties_together(rows in proptest::collection::vec((0u8..=10, any::<bool>()), 1..200), bins in 1usize..12) {
+    fn reliability_keeps_every_row_and_ties_together(
+        rows in proptest::collection::vec((0u8..=10, any::<bool>()), 1..200),
+        bins in 1usize..12,
+    ) {
         let rows: Vec<_> = rows.into_iter().map(|(p, y)| (f64::from(p) / 10.0, y)).collect();
         let made = reliability(&rows, bins).unwrap();
         prop_assert!(made.bins.len() <= bins);
@@ -98,7 +101,11 @@ proptest! {
     }
 
     #[test]
-    fn gini_and_top_share_are_bounded_and_free_of_scale(amounts in proptest::collection::vec(0u32..1_000, 1..80), scale in 0.001f64..1_000.0, share in 0.0f64..=1.0) {
+    fn gini_and_top_share_are_bounded_and_free_of_scale(
+        amounts in proptest::collection::vec(0u32..1_000, 1..80),
+        scale in 0.001f64..1_000.0,
+        share in 0.0f64..=1.0,
+    ) {
         let amounts: Vec<f64> = amounts.into_iter().map(f64::from).collect();
         let scaled: Vec<f64> = amounts.iter().map(|x| x * scale).collect();
         prop_assert_eq!(gini(&amounts).is_some(), amounts.iter().any(|x| *x > 0.0));

@@ -88,8 +88,8 @@ struct Ground<'a> {
 impl Boost {
     /// Fits by second-order boosting of the log-loss with binned features: Friedman (2001); Chen and Guestrin (KDD 2016).
     ///
-    /// Rows are all of the same width; NaN is "not known". Of equally good splits the first feature and the lowest border win. `None` without rows,
-    /// when one class is empty, or when rows and labels differ in number.
+    /// Rows are all of the same width; NaN is "not known". Of equally good splits the first feature and the lowest border win. `None`
+    /// without rows, when one class is empty, or when rows and labels differ in number.
     pub fn fit(rows: &[Vec<f64>], labels: &[bool], options: &BoostOptions) -> Option<Self> {
         let yes = labels.iter().filter(|y| **y).count();
         if rows.len() != labels.len() || yes == 0 || yes == labels.len() {

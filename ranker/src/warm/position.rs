@@ -29,7 +29,8 @@ pub struct Examination {
     cap: f64,
 }
 
-/// Pseudo-likes with which the ratio of neighbouring groups is drawn towards 1: a position without rows is no better or worse than the last.
+/// Pseudo-likes with which the ratio of neighbouring groups is drawn towards 1: a position without rows is no better or worse than the
+/// last.
 const CALM: f64 = 5.0;
 
 impl Examination {
@@ -42,8 +43,8 @@ impl Examination {
     ///
     /// The same candidate shown in two neighbouring groups of positions is as likeable in both, so the ratio of like rates over
     /// such candidates is the ratio of propensities; better candidates standing further up does not enter. Candidates are pooled by
-    /// the weights of Mantel and Haenszel (1959), and the ratios are chained from the first position: the adjacent-chain estimator of Agarwal et
-    /// al. (WSDM 2019, "Estimating position bias without intrusive interventions"). Ratios greater than 1 are taken as 1.
+    /// the weights of Mantel and Haenszel (1959), and the ratios are chained from the first position: the adjacent-chain estimator of
+    /// Agarwal et al. (WSDM 2019, "Estimating position bias without intrusive interventions"). Ratios greater than 1 are taken as 1.
     pub fn fit(impressions: &[Impression], cap: f64) -> Self {
         let mut shown: BTreeMap<u64, BTreeMap<usize, Tally>> = BTreeMap::new();
         for row in impressions {

@@ -28,6 +28,15 @@ impl Combine {
             Self::Harmonic => harmonic(ours, theirs),
         }
     }
+
+    /// The same order on the scale of one side, 0 to 1: the geometric mean for the product, the harmonic mean as it is. Where the
+    /// combination differs between groups whose pairs are ranked together, their scores stay comparable.
+    pub fn mean(self, ours: f64, theirs: f64) -> f64 {
+        match self {
+            Self::Product => (ours * theirs).sqrt(),
+            Self::Harmonic => harmonic(ours, theirs),
+        }
+    }
 }
 
 /// By what the combination is chosen.
@@ -56,8 +65,8 @@ pub struct Judged {
 
 /// What every combination reaches on the `later` pairs, in the order of [`Combine::ALL`]; those that cannot be judged are left out.
 ///
-/// The combined numbers are first turned into probabilities by a logistic curve fitted to the `earlier` pairs (Platt 1999), because the harmonic mean
-/// is none and log-loss would judge its scale instead of its order.
+/// The combined numbers are first turned into probabilities by a logistic curve fitted to the `earlier` pairs (Platt 1999), because the
+/// harmonic mean is none and log-loss would judge its scale instead of its order.
 pub fn judge(earlier: &[HeldOut], later: &[HeldOut]) -> Vec<Judged> {
     let one = |combine: Combine| {
         let feature = |pair: &HeldOut| vec![logit(combine.apply(pair.0, pair.1))];

@@ -57,9 +57,9 @@ impl SideModel {
         Self::default()
     }
 
-    /// Fits weights to what happened. The odds model enters as a fixed offset and the penalty draws the weights of its terms, of recency and of
-    /// replies towards "no correction", so that little data leaves the plain model. The rates of a row must not have been counted from that row.
-    /// The plain model is kept when the rows have one class only.
+    /// Fits weights to what happened. The odds model enters as a fixed offset and the penalty draws the weights of its terms, of recency
+    /// and of replies towards "no correction", so that little data leaves the plain model. The rates of a row must not have been counted
+    /// from that row. The plain model is kept when the rows have one class only.
     pub fn fit(rows: &[(SideInputs, Extras, bool)], ridge: Ridge) -> Self {
         let features: Vec<Vec<f64>> = rows.iter().map(|(inputs, extras, _)| inputs.features(extras)).collect();
         let offset: Vec<f64> = rows.iter().map(|(inputs, _, _)| inputs.log_odds()).collect();

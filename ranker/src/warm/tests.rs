@@ -56,12 +56,18 @@ proptest! {
         for combine in Combine::ALL {
             let value = combine.apply(a, b);
             prop_assert!((value - combine.apply(b, a)).abs() < 1e-12 && (0.0..=1.0).contains(&value));
+            prop_assert!((a.min(b) - 1e-12..=a.max(b) + 1e-12).contains(&combine.mean(a, b)), "a mean lies between");
         }
         prop_assert!(Combine::Product.apply(a, b) <= Combine::Harmonic.apply(a, b) + 1e-12);
     }
 
     #[test]
-    fn fits_hold_any_rows(rows in proptest::collection::vec((proptest::collection::vec(prop_oneof![5 => -3.0f64..3.0, 1 => Just(f64::NAN)], 3), any::<bool>()), 1..60)) {
+    fn fits_hold_any_rows(
+        rows in proptest::collection::vec(
+            (proptest::collection::vec(prop_oneof![5 => -3.0f64..3.0, 1 => Just(f64::NAN)], 3), any::<bool>()),
+            1..60,
+        ),
+    ) {
         let (x, y): (Vec<Vec<f64>>, Vec<bool>) = rows.into_iter().unzip();
         let one_class = y.iter().all(|v| *v == y[0]);
         let logistic = Logistic::fit(&x, &y, Ridge::default());
