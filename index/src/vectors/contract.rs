@@ -81,5 +81,9 @@ async fn the_server_passes_the_suite() {
         return;
     };
     let model = format!("contract-{}", std::process::id());
-    suite(&ServerVectors::connect(&url, DIM, &model).await.unwrap()).await;
+    let (one, other) = tokio::join!(ServerVectors::connect(&url, DIM, &model), ServerVectors::connect(&url, DIM, &model));
+    let index = one.unwrap();
+    suite(&index).await;
+    assert_eq!(other.unwrap().len(Collection::Users).await.unwrap(), 5, "nodes that start together share the collections");
+    index.drop_collections().await.unwrap();
 }

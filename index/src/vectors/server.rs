@@ -42,20 +42,12 @@ impl ServerVectors {
         format!("hongniang_{}_{}", collection.name(), self.suffix)
     }
 
+    /// Makes what lacks of a collection. Whoever made it before, another node or a node that was killed half-way, does not matter.
     async fn ensure(&self, collection: Collection, dim: u64) -> Result<(), IndexError> {
         let name = self.name(collection);
-        if self.client.collection_exists(&name).await.map_err(failed)? {
-            return Ok(());
+        if !self.client.collection_exists(&name).await.map_err(failed)? {
+            self.create(collection, dim, &name).await?;
         }
-        let mut vectors = VectorsConfigBuilder::default();
-        for vector in collection.vectors() {
-            vectors.add_named_vector_params(vector.name(), VectorParamsBuilder::new(dim, Distance::Cosine));
-        }
-        let quantised = ScalarQuantizationBuilder::default().always_ram(true);
-        self.client
-            .create_collection(CreateCollectionBuilder::new(&name).vectors_config(vectors).quantization_config(quantised))
-            .await
-            .map_err(failed)?;
         let fields: &[(&str, Field)] = if collection == Collection::Users { &USER_FIELDS } else { &MOMENT_FIELDS };
         for (field, kind) in fields {
             let kind = match kind {
@@ -64,7 +56,32 @@ impl ServerVectors {
                 Field::Geo => FieldType::Geo,
                 Field::Bool => FieldType::Bool,
             };
+            // The server keeps an index that is there already.
             self.client.create_field_index(CreateFieldIndexCollectionBuilder::new(&name, *field, kind).wait(true)).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    async fn create(&self, collection: Collection, dim: u64, name: &str) -> Result<(), IndexError> {
+        let mut vectors = VectorsConfigBuilder::default();
+        for vector in collection.vectors() {
+            vectors.add_named_vector_params(vector.name(), VectorParamsBuilder::new(dim, Distance::Cosine));
+        }
+        let quantised = ScalarQuantizationBuilder::default().always_ram(true);
+        let request = CreateCollectionBuilder::new(name).vectors_config(vectors).quantization_config(quantised);
+        match self.client.create_collection(request).await {
+            Ok(_) => Ok(()),
+            // Two nodes that start at the same time both find nothing and both create.
+            Err(_) if self.client.collection_exists(name).await.map_err(failed)? => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Removes both collections.
+    #[cfg(test)]
+    pub(super) async fn drop_collections(&self) -> Result<(), IndexError> {
+        for collection in Collection::ALL {
+            self.client.delete_collection(self.name(collection)).await.map_err(failed)?;
         }
         Ok(())
     }
