@@ -1,6 +1,7 @@
 //! Jobs on the stream and in batch.
 
 pub mod assembler;
+pub mod batch;
 pub mod bench;
 pub mod broker;
 pub mod bus;

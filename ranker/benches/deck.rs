@@ -8,6 +8,7 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use features::event::InteractionKind;
 use features::ids::UserId;
+use index::co_likes::Reach;
 use index::hot::HotPool;
 use index::ledger::Ledger;
 use index::table::PortraitTable;
@@ -44,7 +45,7 @@ fn decks(c: &mut Criterion) {
     let exact = Recommender::new(parts.clone(), &RankerConfig::default()).expect("defaults are valid");
     let mut asks = RankerConfig::default();
     asks.deck.exact_scan_below = 0;
-    let asking = Recommender::new(parts, &asks).expect("valid");
+    let asking = Recommender::new(parts.clone(), &asks).expect("valid");
     let mut viewer = 0;
     let mut next = move || {
         viewer = viewer % PEOPLE + 1;
@@ -53,6 +54,14 @@ fn decks(c: &mut Criterion) {
     c.bench_function("deck/20k/exact scan", |b| b.iter(|| black_box(runtime.block_on(exact.deck(&next()))).expect("a deck")));
     c.bench_function("deck/20k/without vectors", |b| b.iter(|| black_box(runtime.block_on(asking.deck(&request(5)))).expect("a deck")));
     c.bench_function("deck/20k/fallback", |b| b.iter(|| black_box(exact.fallback(&request(5), "bench")).expect("a deck")));
+    let (ledger, mut viewer) = (Arc::clone(&parts.ledger), 0);
+    let reach = Reach { likes: 50, fan_out: 50, alike: 100 };
+    c.bench_function("co_likes/20k/recall", |b| {
+        b.iter(|| {
+            viewer = viewer % PEOPLE + 1;
+            black_box(ledger.co_liked(UserId(viewer), &reach, 600))
+        });
+    });
     let deck = runtime.block_on(exact.deck(&request(5))).expect("a deck");
     for timing in deck.timings.iter().filter(|t| t.micros > 100) {
         println!("{:>9} {:<20} {:>6} us, {} in, {} out", timing.stage, timing.name, timing.micros, timing.entered, timing.left);

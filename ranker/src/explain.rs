@@ -43,6 +43,9 @@ fn words(scored: &Scored<'_>, limit: usize) -> Vec<Reason> {
     if scored.sources.contains(&SourceName::FriendsOfFriends) {
         said.push((MIDDLING, reason("friends_of_friends", "你们有共同好友", "You have friends in common")));
     }
+    if scored.sources.contains(&SourceName::CoLike) {
+        said.push((MIDDLING, reason("co_like", "和你口味相近的人也喜欢 TA", "Liked by people with a taste like yours")));
+    }
     said.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.code.cmp(&b.1.code)));
     said.truncate(limit);
     said.into_iter().map(|(_, reason)| reason).collect()

@@ -36,6 +36,8 @@ names! {
         UnderShown = "under_shown",
         /// Friends of friends.
         FriendsOfFriends = "friends_of_friends",
+        /// People whom those like who like as the viewer does.
+        CoLike = "co_like",
         /// The ready-made list of the region.
         Hot = "hot",
     }

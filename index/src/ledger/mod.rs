@@ -4,6 +4,7 @@
 //!   and of two at the same time the one that protects (block over unblock).
 //! - A block is in force the moment `apply` returns.
 //! - Blocks and friendships are symmetric in effect: either side's word counts.
+//! - The likes are also kept the other way round and bounded, for recall by those who like alike ([`CoLikes`]); they follow from the rest.
 
 mod state;
 
@@ -12,11 +13,12 @@ use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use features::event::InteractionEvent;
+use features::event::{InteractionEvent, InteractionKind};
 use features::ids::UserId;
 
 use self::state::State;
 use crate::IndexError;
+use crate::co_likes::{CoLiked, CoLikes, KeptWord, Reach};
 use crate::snapshot::{self, OffsetMap};
 
 const FORMAT: u32 = 1;
@@ -25,23 +27,48 @@ const FORMAT: u32 = 1;
 #[derive(Debug, Default)]
 pub struct Ledger {
     state: RwLock<State>,
+    co_likes: RwLock<CoLikes>,
 }
 
 impl Ledger {
     /// Takes an interaction into account.
     pub fn apply(&self, event: &InteractionEvent) {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).apply(event);
+        self.apply_all([event]);
     }
 
     /// Takes many interactions into account under one lock.
     pub fn apply_all<'a>(&self, events: impl IntoIterator<Item = &'a InteractionEvent>) {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        events.into_iter().for_each(|event| state.apply(event));
+        let mut likes = Vec::new();
+        {
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            for event in events {
+                state.apply(event);
+                likes.extend(like(event).map(|likes| (event, likes)));
+            }
+        }
+        if likes.is_empty() {
+            return;
+        }
+        let mut co_likes = self.co_likes.write().unwrap_or_else(PoisonError::into_inner);
+        for (event, likes) in likes {
+            co_likes.say(event.actor_id, event.target_id, likes, event.event_time.timestamp_micros());
+        }
     }
 
     /// Drops everything about a user.
     pub fn forget(&self, user: UserId) {
         self.state.write().unwrap_or_else(PoisonError::into_inner).forget(user.0);
+        self.co_likes.write().unwrap_or_else(PoisonError::into_inner).forget(user);
+    }
+
+    /// People whom those like who like as `viewer` does: [`CoLikes::recall`].
+    pub fn co_liked(&self, viewer: UserId, reach: &Reach, limit: usize) -> Vec<CoLiked> {
+        self.co_likes.read().unwrap_or_else(PoisonError::into_inner).recall(viewer, reach, limit)
+    }
+
+    /// The likes as recall keeps them, given or received: [`CoLikes::kept`].
+    pub fn co_likes(&self, received: bool) -> Vec<KeptWord> {
+        self.co_likes.read().unwrap_or_else(PoisonError::into_inner).kept(received)
     }
 
     fn with<T>(&self, read: impl FnOnce(&State) -> T) -> T {
@@ -118,13 +145,25 @@ impl Ledger {
     /// When the file is damaged or of another version.
     pub fn load(path: &Path) -> Result<(Self, OffsetMap), IndexError> {
         let (state, offsets) = snapshot::read::<State>(path, FORMAT)?.unwrap_or_default();
-        Ok((Self { state: RwLock::new(state) }, offsets))
+        let mut co_likes = CoLikes::default();
+        state.likes_said().for_each(|(actor, target, likes, at)| co_likes.say(UserId(actor), UserId(target), likes, at));
+        Ok((Self { state: RwLock::new(state), co_likes: RwLock::new(co_likes) }, offsets))
     }
 
     /// Replaces the contents by those of another ledger, such as a loaded one.
     pub fn replace(&self, other: Self) {
-        let loaded = other.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = loaded;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = other.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.co_likes.write().unwrap_or_else(PoisonError::into_inner) =
+            other.co_likes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// Whether an event says that somebody likes somebody, or no longer does; nothing for all others.
+fn like(event: &InteractionEvent) -> Option<bool> {
+    match event.kind {
+        InteractionKind::Like | InteractionKind::Follow => Some(true),
+        InteractionKind::Unfollow => Some(false),
+        _ => None,
     }
 }
 

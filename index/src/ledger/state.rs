@@ -76,6 +76,11 @@ impl State {
         self.people.get(&user).into_iter().flat_map(|p| p.likes.iter()).filter(|(_, w)| w.yes).map(|(other, _)| *other)
     }
 
+    /// Every last word about liking: who, about whom, whether positive, when (microseconds).
+    pub(super) fn likes_said(&self) -> impl Iterator<Item = (u64, u64, bool, i64)> {
+        self.people.iter().flat_map(|(actor, p)| p.likes.iter().map(|(target, word)| (*actor, *target, word.yes, word.at)))
+    }
+
     pub(super) fn shown_at(&self, viewer: u64, candidate: u64) -> Option<i64> {
         self.people.get(&viewer)?.shown.get(&candidate).copied()
     }

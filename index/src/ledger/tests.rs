@@ -1,7 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use features::event::InteractionKind;
 use features::ids::derived_event_id;
 use proptest::prelude::*;
 
@@ -73,5 +72,6 @@ proptest! {
         ledger.save(&path, &OffsetMap::new()).unwrap();
         let (back, _) = Ledger::load(&path).unwrap();
         prop_assert_eq!(&*ledger.state.read().unwrap(), &*back.state.read().unwrap());
+        prop_assert_eq!((ledger.co_likes(false), ledger.co_likes(true)), (back.co_likes(false), back.co_likes(true)));
     }
 }

@@ -82,6 +82,8 @@ pub struct SourcesConfig {
     pub under_shown: Budget,
     /// Friends of friends.
     pub friends_of_friends: Budget,
+    /// People whom those like who like as the viewer does.
+    pub co_like: Budget,
     /// The ready-made list of the region.
     pub hot: Budget,
     /// How far `near_me` looks at most, in kilometres.
@@ -98,6 +100,10 @@ pub struct SourcesConfig {
     pub under_shown_scan: usize,
     /// Friends whose friends are looked at.
     pub friends_scan: usize,
+    /// Newest likes from which `co_like` sets out, and of everybody it meets the newest likes it looks at.
+    pub co_like_scan: usize,
+    /// People alike whose likes `co_like` looks at, the most alike first.
+    pub co_like_alike: usize,
 }
 
 impl Default for SourcesConfig {
@@ -110,6 +116,7 @@ impl Default for SourcesConfig {
             newcomers: budget(100, 50),
             under_shown: budget(150, 50),
             friends_of_friends: budget(100, 50),
+            co_like: budget(200, 50),
             hot: budget(150, 50),
             near_radius_km: 50.0,
             near_scan: 4_000,
@@ -118,6 +125,8 @@ impl Default for SourcesConfig {
             under_shown_below: 20.0,
             under_shown_scan: 2_000,
             friends_scan: 50,
+            co_like_scan: 50,
+            co_like_alike: 100,
         }
     }
 }
@@ -132,6 +141,7 @@ impl SourcesConfig {
             SourceName::Newcomers => self.newcomers,
             SourceName::UnderShown => self.under_shown,
             SourceName::FriendsOfFriends => self.friends_of_friends,
+            SourceName::CoLike => self.co_like,
             SourceName::Hot => self.hot,
         }
     }

@@ -83,7 +83,9 @@ impl RankerConfig {
         check.count("sources.newcomer_scan", sources.newcomer_scan, 1..=1_000_000)?;
         check.within("sources.under_shown_below", f64::from(sources.under_shown_below), 0.0..=1e9)?;
         check.count("sources.under_shown_scan", sources.under_shown_scan, 1..=1_000_000)?;
-        check.count("sources.friends_scan", sources.friends_scan, 0..=10_000)
+        check.count("sources.friends_scan", sources.friends_scan, 0..=10_000)?;
+        check.count("sources.co_like_scan", sources.co_like_scan, 1..=index::co_likes::KEPT)?;
+        check.count("sources.co_like_alike", sources.co_like_alike, 1..=10_000)
     }
 
     fn check_weights(&self, check: &Check) -> Result<(), ConfigError> {

@@ -3,6 +3,7 @@
 //!
 //! What a source returns is a ranking, best first; it need not respect the filters, but does well to.
 
+mod co_like;
 mod content_taste;
 mod friends_of_friends;
 mod hot;
@@ -94,6 +95,7 @@ pub(crate) fn sources() -> Vec<Box<dyn Source>> {
         Box::new(newcomers::Newcomers),
         Box::new(under_shown::UnderShown),
         Box::new(friends_of_friends::FriendsOfFriends),
+        Box::new(co_like::CoLike),
         Box::new(hot::Hot),
     ]
 }

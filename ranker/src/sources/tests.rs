@@ -15,7 +15,7 @@ fn a_candidate_carries_all_its_sources_and_its_best_place() {
 
 proptest! {
     #[test]
-    fn the_order_of_sources_does_not_matter(lists in prop::collection::vec(prop::collection::vec(1u64..40, 0..30), 7), turn in 0usize..7) {
+    fn the_order_of_sources_does_not_matter(lists in prop::collection::vec(prop::collection::vec(1u64..40, 0..30), SourceName::ALL.len()), turn in 0usize..7) {
         let lists: Vec<Vec<UserId>> = lists.into_iter().map(|l| l.into_iter().map(UserId).collect()).collect();
         let mut rankings: Vec<(SourceName, &[UserId])> = SourceName::ALL.iter().copied().zip(lists.iter().map(Vec::as_slice)).collect();
         let merged = merge(rankings.iter().copied());

@@ -48,7 +48,7 @@ async fn when_recall_fails_the_hot_pool_stands_in_and_filters_still_hold() {
     let broken: Vec<Box<dyn Source>> = SourceName::ALL.iter().map(|name| Box::new(Panics(*name)) as Box<dyn Source>).collect();
     let recommender = recommender(&parts, &RankerConfig::default()).with_sources(broken);
     let failed = recommender.deck(&request(1)).await.unwrap();
-    assert_eq!(failed.degraded.len(), 8, "{:?}", failed.degraded);
+    assert_eq!(failed.degraded.len(), SourceName::ALL.len() + 1, "{:?}", failed.degraded);
     let fallback = recommender.fallback(&request(1), "ranking is overloaded").unwrap();
     assert_eq!(fallback.degraded, ["ranking is overloaded"]);
     for deck in [failed, fallback] {
@@ -62,6 +62,27 @@ async fn when_recall_fails_the_hot_pool_stands_in_and_filters_still_hold() {
                 || deck.removed.iter().all(|r| r.user_id != UserId(8))
         );
     }
+}
+
+#[tokio::test]
+async fn who_is_liked_by_those_who_like_alike_is_found_and_says_so() {
+    let parts = parts((1..=200).map(|user| person(user, DIM)));
+    let likes = |actor, target| parts.ledger.apply(&did(actor, target, Kind::Like, TimeDelta::days(1)));
+    let found = (2..=200).find(|user| may_be_shown(&parts, 1, *user)).unwrap();
+    // 901 likes the same as 1, and one more.
+    [(1, 902), (901, 902), (901, 903), (901, found)].into_iter().for_each(|(a, t)| likes(a, t));
+    let mut sources = serde_json::to_value(RankerConfig::default().sources).unwrap();
+    for other in SourceName::ALL.iter().filter(|s| **s != SourceName::CoLike) {
+        sources[other.name()]["limit"] = 0.into();
+    }
+    let mut config = RankerConfig { sources: serde_json::from_value(sources).unwrap(), ..RankerConfig::default() };
+    config.deck.reasons = 20;
+    let deck = recommender(&parts, &config).deck(&request(1)).await.unwrap();
+    assert_eq!(ids(&deck.items), [found], "{:?}", deck.removed);
+    assert_eq!(deck.items[0].sources, [SourceName::CoLike]);
+    assert!(deck.items[0].reasons.iter().any(|r| r.code == "co_like" && r.zh.contains("口味")), "{:?}", deck.items[0].reasons);
+    let cold = recommender(&parts, &config).deck(&request(3)).await.unwrap();
+    assert!(cold.items.is_empty() && cold.degraded.is_empty(), "who likes nobody yet is left to the others");
 }
 
 /// Sources that find nobody, but for some that fail.
@@ -102,7 +123,8 @@ async fn people_passed_long_ago_do_not_crowd_out_the_others() {
     }));
     let allowed: Vec<u64> = (1..=200).filter(|user| may_be_shown(&parts, 1, *user)).collect();
     assert!(allowed.len() > 30, "{}", allowed.len());
-    for source in SourceName::ALL.iter().filter(|s| **s != SourceName::FriendsOfFriends) {
+    let relations = [SourceName::FriendsOfFriends, SourceName::CoLike];
+    for source in SourceName::ALL.iter().filter(|s| !relations.contains(s)) {
         for scan in [20_000, 0] {
             let mut sources = serde_json::to_value(RankerConfig::default().sources).unwrap();
             for other in SourceName::ALL {
