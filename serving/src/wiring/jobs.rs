@@ -50,6 +50,7 @@ fn kept(indexes: &Indexes, config: &Config, encoder: &dyn TextEncoder) -> indexe
         hot: Arc::clone(&indexes.hot),
         model: encoder.name().to_owned(),
         snapshot: config.data_dir.join("state/portraits.table"),
+        offsets: config.data_dir.join("state/indexer.offsets"),
     }
 }
 

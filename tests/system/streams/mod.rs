@@ -4,4 +4,5 @@ mod embedding;
 mod equality;
 mod faults;
 mod gate;
+mod owners;
 mod town;
