@@ -6,3 +6,4 @@ mod faults;
 mod gate;
 mod owners;
 mod town;
+mod workers;
