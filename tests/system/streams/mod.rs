@@ -7,3 +7,5 @@ mod gate;
 mod owners;
 mod town;
 mod workers;
+
+pub(crate) use town::Dice;
