@@ -37,6 +37,7 @@ transaction.state.log.num.partitions=4
 group.initial.rebalance.delay.ms=0
 log.initial.task.delay.ms=100
 log.retention.check.interval.ms=1000
+log.cleaner.backoff.ms=300
 PROPERTIES
   local java=(java -Xmx512m -cp "$jars/*")
   "${java[@]}" kafka.tools.StorageTool format --ignore-formatted -t 5L6g3nShT-eMCtK--X86sw -c "$folder/server.properties" >"$folder/format.log" 2>&1

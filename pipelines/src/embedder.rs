@@ -1,7 +1,8 @@
 //! The embedding worker: `moments` and `profiles` in, vectors out to `embeddings`.
 //!
 //! An upsert per subject, so at-least-once is enough: offsets are committed after the records are durable. Deletions and erasures become
-//! tombstones. A profile whose text did not change is not embedded again. When the encoder has changed, everything is embedded anew.
+//! tombstones. A profile whose text did not change is not embedded again. Any number of workers share the partitions in one consumer group.
+//! Commits carry the encoder's name: where the group has worked with another one, everything is embedded anew.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,16 +16,11 @@ use features::topic::Topic;
 use features::vector::QVector;
 use serde::{Deserialize, Serialize};
 
-use tokio::time::timeout;
-
-use crate::bus::{Bus, Offsets, OutRecord, Reader, Record};
+use crate::bus::{Bus, OutRecord, Record};
 use crate::supervisor::{JobContext, JobError};
 
 /// The name of the job and of its group.
 pub const NAME: &str = "embedder";
-
-/// Looks at the newest vectors without committing anything.
-const PEEK: &str = "embedder-peek";
 
 /// The `[embedder]` section of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,9 +68,10 @@ impl Embedder {
     /// When the event log or the model fails; what was not committed is done again.
     pub async fn run(self, context: JobContext) -> Result<(), JobError> {
         let topics: Vec<String> = [Topic::Moments, Topic::Profiles].iter().map(|t| t.name().to_owned()).collect();
-        let mut reader = self.open(&topics).await?;
+        context.progress.reads(&topics);
+        let mut reader = self.bus.group_reader(NAME, &topics, self.encoder.name()).await?;
         let producer = self.bus.producer()?;
-        let mut texts: HashMap<UserId, u64> = HashMap::new();
+        let (mut texts, mut share): (HashMap<UserId, u64>, u64) = (HashMap::new(), 0);
         context.progress.running();
         loop {
             let records = tokio::select! {
@@ -82,43 +79,18 @@ impl Embedder {
                 () = context.shutdown.cancelled() => return Ok(()),
                 records = reader.batch(self.config.batch, Duration::from_millis(self.config.linger_ms)) => records?,
             };
+            if share != reader.share() {
+                // Another worker may have embedded other texts of these people meanwhile.
+                texts.clear();
+                share = reader.share();
+            }
             let out = self.embed(wanted(&records, &mut texts)).await?;
             producer.send_all(out).await?;
-            reader.commit(reader.position()).await?;
+            if !reader.commit().await? {
+                tracing::debug!("the partitions have gone to another worker, which does this batch again");
+            }
             context.progress.advance(records.len() as u64, reader.lag(), (context.clock)());
         }
-    }
-
-    /// Goes on where the group was, or begins anew when the vectors that are there come from another model.
-    async fn open(&self, topics: &[String]) -> Result<Reader, JobError> {
-        if !self.another_model().await? {
-            return Ok(self.bus.reader(NAME, topics, &Offsets::default()).await?);
-        }
-        tracing::info!(model = self.encoder.name(), "the vectors come from another model: everything is embedded anew");
-        let reader = self.bus.reader(NAME, topics, &self.bus.beginning_offsets(topics).await?).await?;
-        reader.commit(reader.position()).await?;
-        Ok(reader)
-    }
-
-    /// Whether the newest vector of some partition is of another model. After an interruption on the way to a new model this may say yes
-    /// once more than needed, which only repeats work.
-    async fn another_model(&self) -> Result<bool, JobError> {
-        let topic = [Topic::Embeddings.name().to_owned()];
-        let (begin, mut last) = self.bus.bounds(&topic).await?;
-        last.0.retain(|at, end| begin.0.get(at).is_some_and(|begin| begin < end));
-        if last.0.is_empty() {
-            return Ok(false);
-        }
-        last.0.values_mut().for_each(|end| *end -= 1);
-        let mut reader = self.bus.reader(PEEK, &topic, &last).await?;
-        while !reader.caught_up() {
-            let Ok(records) = timeout(Duration::from_millis(100), reader.batch(1_000, Duration::ZERO)).await else { continue };
-            let models = records?.into_iter().filter_map(|r| serde_json::from_slice::<EmbeddingRecord>(&r.value?).ok());
-            if models.into_iter().any(|record| record.model != self.encoder.name()) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     async fn embed(&self, wanted: Wanted) -> Result<Vec<OutRecord>, JobError> {

@@ -76,6 +76,7 @@ impl LedgerFeed {
     /// When the event log or the snapshot's folder fails; the next start goes on from the last snapshot.
     pub async fn run(self, context: JobContext) -> Result<(), JobError> {
         let topics: Vec<String> = [Topic::Interactions, Topic::Profiles].iter().map(|t| t.name().to_owned()).collect();
+        context.progress.reads(&topics);
         let from = match Ledger::load(&self.snapshot) {
             Ok((ledger, offsets)) if self.ledger.is_empty() => {
                 self.ledger.replace(ledger);
@@ -89,6 +90,7 @@ impl LedgerFeed {
         };
         let mut begin = self.bus.beginning_offsets(&topics).await?;
         begin.merge(&from);
+        context.progress.durable(&begin);
         let end = self.bus.end_offsets(&topics).await?;
         let mut reader = self.bus.reader(NAME, &topics, &begin).await?;
         self.read_inbox().await?;
@@ -110,6 +112,7 @@ impl LedgerFeed {
             if saved.elapsed() >= Duration::from_secs(self.config.snapshot_s) {
                 self.ledger.prune(now, TimeDelta::days(self.config.keep_days.into()));
                 self.save(&reader)?;
+                context.progress.durable(reader.position());
                 reader.commit(reader.position()).await?;
                 saved = Instant::now();
             }

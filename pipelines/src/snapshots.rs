@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 
 const MAGIC: &[u8; 4] = b"HNSN";
 const VERSION: u32 = 1;
@@ -36,6 +36,12 @@ pub enum SnapshotError {
         name: String,
         /// What the store said.
         source: object_store::Error,
+    },
+    /// Somebody else has claimed the place since.
+    #[error("another process has taken over the state in `{place}`; this one stops, so that the two do not mix")]
+    Superseded {
+        /// The folder.
+        place: String,
     },
     /// The bytes are not what was written.
     #[error("`{name}` is damaged: {reason}; remove it to start without it")]
@@ -104,6 +110,19 @@ impl SnapshotStore {
         done.map(drop).map_err(|source| SnapshotError::Store { what: "write", name: path.to_string(), source })
     }
 
+    /// Writes a snapshot where there is none of that name; false, and nothing is written, where there is one.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn create(&self, name: &str, payload: &[u8]) -> Result<bool, SnapshotError> {
+        let path = self.path(name);
+        match self.store.put_opts(&path, frame(payload).into(), PutMode::Create.into()).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(source) => Err(SnapshotError::Store { what: "write", name: path.to_string(), source }),
+        }
+    }
+
     /// Reads a snapshot; none when there is none.
     ///
     /// # Errors
@@ -144,6 +163,12 @@ impl SnapshotStore {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(source) => Err(SnapshotError::Store { what: "remove", name: path.to_string(), source }),
         }
+    }
+}
+
+impl std::fmt::Display for SnapshotStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.under)
     }
 }
 

@@ -77,11 +77,17 @@ pub struct HttpConfig {
 }
 
 /// The `[broker]` section.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbeddedConfig {
     /// Where the embedded broker listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Bytes at which a file of the log is closed, where a topic has no `segment.bytes`; only closed files are removed by retention.
+    pub segment_bytes: u64,
+    /// Seconds between two rounds of retention and compaction.
+    pub cleanup_s: f64,
+    /// Milliseconds after which written data is forced to the disk: what a power cut may take. A kill of the process takes nothing.
+    pub sync_ms: u64,
 }
 
 /// The `[model]` section.
@@ -154,7 +160,7 @@ impl Default for HttpConfig {
 
 impl Default for EmbeddedConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)) }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), segment_bytes: 64 << 20, cleanup_s: 60.0, sync_ms: 1_000 }
     }
 }
 
@@ -216,6 +222,15 @@ impl Config {
         }
         if self.http.in_flight == 0 {
             return wrong("http.in_flight", "must be at least 1");
+        }
+        if self.broker.segment_bytes < 1024 {
+            return wrong("broker.segment_bytes", "must be at least 1024, or every few records get a file of their own");
+        }
+        if !(0.05..=86_400.0).contains(&self.broker.cleanup_s) {
+            return wrong("broker.cleanup_s", "must be 0.05 to 86400 seconds");
+        }
+        if self.broker.sync_ms == 0 {
+            return wrong("broker.sync_ms", "must be at least 1 millisecond");
         }
         if self.ledger.keep_days < self.ranker.deck.exposure_window_days {
             return wrong("ledger.keep_days", "must be at least ranker.deck.exposure_window_days, or people are shown again too early");

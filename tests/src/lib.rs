@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod app;
+mod disk;
 
 pub use app::{Answer, KEY, TestApp, person};
+pub use disk::SmallDisk;

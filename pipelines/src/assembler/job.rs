@@ -9,7 +9,9 @@ use tokio::time::{Instant, timeout};
 
 use super::people::{Change, People};
 use crate::bus::{Bus, EventProducer, Offsets, OutRecord, Reader, Record};
+use crate::claim::Claim;
 use crate::dead_letters;
+use crate::ownership::owned;
 use crate::snapshots::{SnapshotError, SnapshotStore};
 use crate::supervisor::{JobContext, JobError};
 
@@ -56,16 +58,23 @@ impl Assembler {
         Self { bus, snapshots: snapshots.below(NAME), config }
     }
 
-    /// Runs until shutdown; the state is saved then.
+    /// Runs until shutdown, or stands by while another process runs; the state is saved in the end.
     ///
     /// # Errors
-    /// When the event log or the store fails; the next start goes on from the last snapshot.
+    /// When the event log or the store fails, or another process has taken over; the next start goes on from the last snapshot.
     pub async fn run(self, context: JobContext) -> Result<(), JobError> {
+        context.progress.reads(&topics());
+        let bus = self.bus.clone();
+        owned(&bus, NAME, context, |context| self.work(context)).await
+    }
+
+    async fn work(self, context: JobContext) -> Result<(), JobError> {
+        let claim = Claim::take(&self.snapshots).await?;
         let (people, from) = self.restore().await?;
         let reader = self.bus.reader(NAME, &topics(), &from).await?;
         let producer = self.bus.producer()?;
         context.progress.running();
-        let mut run = Run { people, reader, producer, job: self, context, saved: Instant::now(), unsaved: false };
+        let mut run = Run { claim, people, reader, producer, job: self, context, saved: Instant::now(), unsaved: false };
         run.until_shutdown().await?;
         run.save().await
     }
@@ -95,6 +104,7 @@ impl Assembler {
 }
 
 struct Run {
+    claim: Claim,
     people: People,
     reader: Reader,
     producer: EventProducer,
@@ -162,6 +172,7 @@ impl Run {
         let offsets: Vec<(&str, i32, i64)> = position.0.iter().map(|((t, p), o)| (t.as_str(), *p, *o)).collect();
         let bytes = postcard::to_stdvec(&(&self.people, offsets)).map_err(|e| JobError::failed("encode the snapshot", e))?;
         let packed = zstd::stream::encode_all(bytes.as_slice(), 1).map_err(|e| JobError::failed("pack the snapshot", e))?;
+        self.claim.check().await?;
         self.job.snapshots.put(SNAPSHOT, &packed).await.map_err(|e| JobError::failed("save the snapshot", e))?;
         self.reader.commit(&position).await?;
         (self.saved, self.unsaved) = (Instant::now(), false);

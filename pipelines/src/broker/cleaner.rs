@@ -1,11 +1,13 @@
 //! What happens by itself: group deadlines, overdue transactions, forcing to the disk, retention and compaction.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::config::{compacts, deletes, number};
+use super::config::{compacts, deletes, number, policy};
+use super::log::{Partition, Policy};
 use super::state::{Broker, lock, storage};
 
 const TICK: Duration = Duration::from_millis(50);
@@ -46,6 +48,16 @@ pub(super) async fn run(broker: Arc<Broker>, stop: CancellationToken) {
     }
 }
 
+/// Compacts a partition, if that is worth its cost; the lock is held only before and after.
+fn compact(partition: &Mutex<Partition>, now_ms: i64, policy: &Policy) -> io::Result<()> {
+    let plan = lock(partition).plan_compaction(now_ms, policy)?;
+    let Some(plan) = plan else { return Ok(()) };
+    let compacted = plan.work()?;
+    let dropped = lock(partition).install(compacted)?;
+    tracing::debug!(dropped, "compacted");
+    Ok(())
+}
+
 impl Broker {
     fn tick(&self, now: Instant) {
         let mut state = self.state();
@@ -65,13 +77,13 @@ impl Broker {
         };
         for (configs, partitions) in topics {
             for partition in partitions {
-                let mut partition = lock(&partition);
                 let mut result = Ok(());
                 if deletes(&configs) {
-                    result = partition.apply_retention(now_ms, number(&configs, "retention.ms"), number(&configs, "retention.bytes"));
+                    let (ms, bytes) = (number(&configs, "retention.ms"), number(&configs, "retention.bytes"));
+                    result = lock(&partition).apply_retention(now_ms, ms, bytes);
                 }
                 if compacts(&configs) && result.is_ok() {
-                    result = partition.compact_if_worth(now_ms, number(&configs, "delete.retention.ms"));
+                    result = compact(&partition, now_ms, &policy(&configs));
                 }
                 if let Err(error) = result {
                     storage(&error);

@@ -149,6 +149,8 @@ impl Metadata {
 pub(super) struct MetaLog {
     path: PathBuf,
     file: File,
+    /// Bytes of whole lines.
+    len: u64,
     lines: usize,
     metadata: Metadata,
 }
@@ -170,8 +172,8 @@ impl MetaLog {
                 Err(error) => tracing::warn!(%error, "dropped a torn line of the metadata log"),
             }
         }
-        let file = rewrite(path, &metadata)?;
-        Ok(Self { path: path.to_path_buf(), file, lines: 0, metadata })
+        let (file, len) = rewrite(path, &metadata)?;
+        Ok(Self { path: path.to_path_buf(), file, len, lines: 0, metadata })
     }
 
     /// What the log says.
@@ -183,12 +185,21 @@ impl MetaLog {
     pub(super) fn write(&mut self, change: Change) -> io::Result<()> {
         let mut line = serde_json::to_vec(&change).expect("changes are JSON");
         line.push(b'\n');
-        self.file.write_all(&line)?;
+        if let Err(error) = self.file.write_all(&line) {
+            // Half a line, as a full disk leaves it, must not swallow the next one.
+            self.file.set_len(self.len)?;
+            return Err(error);
+        }
+        self.len += line.len() as u64;
         self.metadata.apply(change);
         self.lines += 1;
         if self.lines > REWRITE_AFTER {
-            self.file = rewrite(&self.path, &self.metadata)?;
+            // The change is durable already; where there is no room for the shorter log, the longer one goes on.
             self.lines = 0;
+            match rewrite(&self.path, &self.metadata) {
+                Ok((file, len)) => (self.file, self.len) = (file, len),
+                Err(error) => tracing::warn!(%error, "the metadata log could not be shortened"),
+            }
         }
         Ok(())
     }
@@ -199,15 +210,16 @@ impl MetaLog {
     }
 }
 
-fn rewrite(path: &Path, metadata: &Metadata) -> io::Result<File> {
+/// Writes the log in its shortest form; the file, opened at its end, and its length.
+fn rewrite(path: &Path, metadata: &Metadata) -> io::Result<(File, u64)> {
     let beside = path.with_extension("tmp");
     let mut bytes = Vec::new();
     for change in metadata.shortest() {
         serde_json::to_writer(&mut bytes, &change)?;
         bytes.push(b'\n');
     }
-    std::fs::write(&beside, bytes)?;
+    std::fs::write(&beside, &bytes)?;
     File::open(&beside)?.sync_data()?;
     std::fs::rename(&beside, path)?;
-    OpenOptions::new().append(true).open(path)
+    Ok((OpenOptions::new().append(true).open(path)?, bytes.len() as u64))
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kafka_protocol::ResponseError;
 use tokio::sync::Notify;
 
+use super::config::segment_bytes;
 use super::groups::Group;
 use super::log::Partition;
 use super::meta::{Change, MetaLog};
@@ -66,7 +67,8 @@ impl Broker {
         let mut topics = Topics::new();
         for (name, topic) in &meta.read().topics {
             let folder = config.data_dir.join("topics").join(name);
-            let open = |p: i32| Partition::open(&folder.join(p.to_string()), config.segment_bytes).map(|p| Arc::new(Mutex::new(p)));
+            let bytes = segment_bytes(&topic.configs, config.segment_bytes);
+            let open = |p: i32| Partition::open(&folder.join(p.to_string()), bytes).map(|p| Arc::new(Mutex::new(p)));
             topics.insert(name.clone(), (0..topic.partitions).map(open).collect::<io::Result<_>>().map_err(io(folder.clone()))?);
         }
         let mut state = State { meta, topics, groups: HashMap::new(), transactions: HashMap::new(), members_named: 0 };
@@ -104,13 +106,19 @@ impl Broker {
         if folder.exists() {
             std::fs::remove_dir_all(&folder).map_err(|e| storage(&e))?;
         }
-        state.topics.insert(name.to_owned(), self.open_partitions(name, 0..partitions)?);
+        state.topics.insert(name.to_owned(), self.open_partitions(name, &configs, 0..partitions)?);
         state.meta.write(Change::Topic { name: name.to_owned(), partitions, configs }).map_err(|e| storage(&e))
     }
 
-    fn open_partitions(&self, topic: &str, range: std::ops::Range<i32>) -> Result<Vec<Arc<Mutex<Partition>>>, ResponseError> {
+    fn open_partitions(
+        &self,
+        topic: &str,
+        configs: &BTreeMap<String, String>,
+        range: std::ops::Range<i32>,
+    ) -> Result<Vec<Arc<Mutex<Partition>>>, ResponseError> {
         let folder = self.config.data_dir.join("topics").join(topic);
-        let open = |p: i32| Partition::open(&folder.join(p.to_string()), self.config.segment_bytes).map(|p| Arc::new(Mutex::new(p)));
+        let bytes = segment_bytes(configs, self.config.segment_bytes);
+        let open = |p: i32| Partition::open(&folder.join(p.to_string()), bytes).map(|p| Arc::new(Mutex::new(p)));
         range.map(open).collect::<io::Result<_>>().map_err(|e| storage(&e))
     }
 
@@ -120,16 +128,24 @@ impl Broker {
         if count <= topic.partitions || count > 10_000 {
             return Err(ResponseError::InvalidPartitions);
         }
-        let more = self.open_partitions(name, topic.partitions..count)?;
+        let more = self.open_partitions(name, &topic.configs, topic.partitions..count)?;
         state.topics.entry(name.to_owned()).or_default().extend(more);
         state.meta.write(Change::Topic { name: name.to_owned(), partitions: count, configs: topic.configs }).map_err(|e| storage(&e))
     }
 
+    /// Sets a topic's settings, all of them.
+    pub(super) fn configure_topic(&self, state: &mut State, name: &str, configs: BTreeMap<String, String>) -> Result<(), ResponseError> {
+        let Some(topic) = state.meta.read().topics.get(name) else { return Err(ResponseError::UnknownTopicOrPartition) };
+        let (partitions, bytes) = (topic.partitions, segment_bytes(&configs, self.config.segment_bytes));
+        state.meta.write(Change::Topic { name: name.to_owned(), partitions, configs }).map_err(|e| storage(&e))?;
+        state.topics.get(name).into_iter().flatten().for_each(|partition| lock(partition).set_segment_bytes(bytes));
+        Ok(())
+    }
+
     /// Removes a topic with its data.
     pub(super) fn delete_topic(&self, state: &mut State, name: &str) -> Result<(), ResponseError> {
-        if state.topics.remove(name).is_none() {
-            return Err(ResponseError::UnknownTopicOrPartition);
-        }
+        let Some(partitions) = state.topics.remove(name) else { return Err(ResponseError::UnknownTopicOrPartition) };
+        partitions.iter().for_each(|partition| lock(partition).delete());
         state.meta.write(Change::DeleteTopic { name: name.to_owned() }).map_err(|e| storage(&e))?;
         std::fs::remove_dir_all(self.config.data_dir.join("topics").join(name)).map_err(|e| storage(&e))
     }

@@ -73,13 +73,14 @@ impl State {
         };
         let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(60_000));
         let fresh = Transaction { producer_id, epoch, timeout, partitions: BTreeSet::new(), offsets: Vec::new(), since: None };
-        self.transactions.insert(name.to_owned(), fresh);
         self.meta.write(Change::Transactional { name: name.to_owned(), producer_id, epoch, timeout_ms }).map_err(|e| storage(&e))?;
+        self.transactions.insert(name.to_owned(), fresh);
         Ok((producer_id, epoch))
     }
 
-    /// The transaction of a producer that is still the current one of its name.
+    /// The transaction of a producer that is still the current one of its name. Nothing begins before the last one is settled.
     pub(super) fn current(&mut self, name: &str, producer_id: i64, epoch: i16) -> Result<&mut Transaction, ResponseError> {
+        self.settle(name)?;
         match self.transactions.get_mut(name) {
             None => Err(ResponseError::InvalidProducerIdMapping),
             Some(t) if t.producer_id != producer_id => Err(ResponseError::InvalidProducerIdMapping),
@@ -93,19 +94,33 @@ impl State {
         self.transactions.values().find(|t| t.producer_id == producer_id).is_none_or(|t| t.epoch == epoch)
     }
 
-    /// Decides a transaction and writes its markers.
+    /// Decides a transaction and writes its markers. What cannot be written, because the disk is full, is left for the next try: the
+    /// transaction stays open until its decision is durable, and the markers are owed from then on.
     pub(super) fn end_transaction(&mut self, name: &str, commit: bool) -> Result<(), ResponseError> {
-        let Some(t) = self.transactions.get_mut(name) else { return Err(ResponseError::InvalidProducerIdMapping) };
-        let partitions: Vec<(String, i32)> = std::mem::take(&mut t.partitions).into_iter().collect();
-        let offsets = std::mem::take(&mut t.offsets);
-        let (producer_id, epoch) = (t.producer_id, t.epoch);
-        t.since = None;
-        if partitions.is_empty() && offsets.is_empty() {
+        self.settle(name)?;
+        let Some(t) = self.transactions.get(name) else { return Err(ResponseError::InvalidProducerIdMapping) };
+        if t.partitions.is_empty() && t.offsets.is_empty() {
             return Ok(());
         }
-        let offsets = if commit { offsets } else { Vec::new() };
-        let decided = Change::Decided { name: name.to_owned(), commit, partitions: partitions.clone(), offsets };
+        let partitions: Vec<(String, i32)> = t.partitions.iter().cloned().collect();
+        let offsets = if commit { t.offsets.clone() } else { Vec::new() };
+        let decided = Change::Decided { name: name.to_owned(), commit, partitions, offsets };
         self.meta.write(decided).map_err(|e| storage(&e))?;
+        if let Some(t) = self.transactions.get_mut(name) {
+            t.partitions.clear();
+            t.offsets.clear();
+            t.since = None;
+        }
+        self.settle(name)
+    }
+
+    /// Writes the markers that a decided transaction still owes.
+    fn settle(&mut self, name: &str) -> Result<(), ResponseError> {
+        let Some((producer_id, epoch, (commit, partitions))) =
+            self.meta.read().transactional.get(name).and_then(|t| Some((t.producer_id, t.epoch, t.undone.clone()?)))
+        else {
+            return Ok(());
+        };
         self.write_markers(partitions.iter(), producer_id, epoch, commit).map_err(|e| storage(&e))?;
         self.meta.write(Change::Finished { name: name.to_owned() }).map_err(|e| storage(&e))
     }
@@ -115,11 +130,13 @@ impl State {
         let late = |t: &Transaction| t.since.is_some_and(|since| now.duration_since(since) > t.timeout);
         let overdue: Vec<String> = self.transactions.iter().filter(|(_, t)| late(t)).map(|(name, _)| name.clone()).collect();
         for name in overdue {
-            tracing::warn!(transaction = %name, "aborted: it took longer than its timeout");
-            if self.end_transaction(&name, false).is_ok()
-                && let Some(t) = self.transactions.get_mut(&name)
-            {
+            let aborted = self.end_transaction(&name, false).is_ok();
+            let Some(t) = self.transactions.get_mut(&name) else { continue };
+            if aborted {
+                tracing::warn!(transaction = %name, "aborted: it took longer than its timeout");
                 t.epoch = t.epoch.saturating_add(1);
+            } else {
+                t.since = Some(now); // tried again after another timeout
             }
         }
     }

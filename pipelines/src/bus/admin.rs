@@ -10,12 +10,15 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use super::{Bus, BusConfig, BusError, Offsets, blocking};
+use super::{Bus, BusConfig, BusError, Offsets, blocking, ownership};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Room for a refused megabyte in base64.
 const MAX_MESSAGE_BYTES: &str = "4194304";
+
+/// A day after a tombstone or a newer record came, the older one is gone, however little else came.
+const COMPACTION_LAG_MS: &str = "86400000";
 
 impl Bus {
     /// Makes every fixed topic and every feature topic that is not there yet.
@@ -25,6 +28,7 @@ impl Bus {
     pub async fn ensure_topics(&self) -> Result<(), BusError> {
         let mut topics: Vec<(String, Cleanup)> = Topic::ALL.iter().map(|t| (t.name().to_owned(), t.cleanup())).collect();
         topics.extend(feature_sets().iter().map(|set| (set.topic(), Cleanup::Compact)));
+        self.make(&[(ownership::TOPIC.to_owned(), Cleanup::Delete)], 1).await?;
         self.make_topics(&topics).await
     }
 
@@ -33,19 +37,23 @@ impl Bus {
     /// # Errors
     /// When the broker does not answer or refuses a topic.
     pub async fn make_topics(&self, topics: &[(String, Cleanup)]) -> Result<(), BusError> {
+        self.make(topics, self.config().partitions).await
+    }
+
+    async fn make(&self, topics: &[(String, Cleanup)], partitions: i32) -> Result<(), BusError> {
         let admin: AdminClient<DefaultClientContext> = self.create(&self.config().client())?;
         let (kept, inbox_kept) = (self.config().retention_ms.to_string(), self.config().inbox_retention_ms.to_string());
         let new: Vec<NewTopic<'_>> = topics
             .iter()
             .map(|(name, cleanup)| {
-                let topic = NewTopic::new(name, self.config().partitions, TopicReplication::Fixed(i32::from(self.config().replication)))
+                let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(i32::from(self.config().replication)))
                     .set("max.message.bytes", MAX_MESSAGE_BYTES);
                 match cleanup {
                     Cleanup::Delete => {
                         let retention = if name == Topic::Inbox.name() { &inbox_kept } else { &kept };
                         topic.set("cleanup.policy", "delete").set("retention.ms", retention)
                     }
-                    Cleanup::Compact => topic.set("cleanup.policy", "compact"),
+                    Cleanup::Compact => topic.set("cleanup.policy", "compact").set("max.compaction.lag.ms", COMPACTION_LAG_MS),
                 }
             })
             .collect();

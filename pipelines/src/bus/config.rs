@@ -94,6 +94,28 @@ impl BusConfig {
         config
     }
 
+    /// What every reader shares: committed records only, nothing committed by itself.
+    pub(crate) fn reading(&self, group: &str) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("isolation.level", "read_committed")
+            .set("auto.offset.reset", "error")
+            .set("allow.auto.create.topics", "false")
+            .set("fetch.wait.max.ms", "200")
+            .set("fetch.error.backoff.ms", "100")
+            .set("fetch.queue.backoff.ms", "2")
+            .set("fetch.max.bytes", "33554432")
+            .set("max.partition.fetch.bytes", "4194304")
+            .set("queued.min.messages", "50000")
+            .set("queued.max.messages.kbytes", "32768")
+            .set("statistics.interval.ms", "500");
+        self.overrides(&mut config);
+        config
+    }
+
     pub(crate) fn overrides(&self, config: &mut ClientConfig) {
         for (key, value) in &self.properties {
             config.set(key, value);

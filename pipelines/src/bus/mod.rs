@@ -3,17 +3,22 @@
 //! What an `Ok` means: [`EventProducer::send`] and [`EventProducer::send_all`] return when every in-sync replica has the
 //! records (`acks=all`, idempotent: a retry inside the client never doubles a record). A [`Reader`] reads committed records
 //! only and keeps its own position: a job starts it at the offsets of its own durable state, so that group commits
-//! are a convenience for whoever watches, except where a job says otherwise.
+//! are a convenience for whoever watches, except where a job says otherwise. Jobs with state of their own have one owner at a time
+//! ([`Ownership`]); jobs without share their partitions in a consumer group ([`GroupReader`]).
 
 mod admin;
 mod config;
+mod group;
 mod offsets;
+mod ownership;
 mod producer;
 mod reader;
 mod transaction;
 
 pub use config::{BusConfig, BusError};
+pub use group::GroupReader;
 pub use offsets::Offsets;
+pub use ownership::{Ownership, SESSION};
 pub use producer::{EventProducer, OutRecord};
 pub use reader::{Reader, Record};
 pub use transaction::TransactionalProducer;

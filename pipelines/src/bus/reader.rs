@@ -99,23 +99,7 @@ impl Bus {
 
 impl Reader {
     async fn open(config: BusConfig, group: String, position: Offsets, behind: i64) -> Result<Self, BusError> {
-        let mut client = config.client();
-        client
-            .set("group.id", &group)
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("isolation.level", "read_committed")
-            .set("auto.offset.reset", "error")
-            .set("allow.auto.create.topics", "false")
-            .set("fetch.wait.max.ms", "200")
-            .set("fetch.error.backoff.ms", "100")
-            .set("fetch.queue.backoff.ms", "2")
-            .set("fetch.max.bytes", "33554432")
-            .set("max.partition.fetch.bytes", "4194304")
-            .set("queued.min.messages", "50000")
-            .set("queued.max.messages.kbytes", "32768")
-            .set("statistics.interval.ms", "500");
-        config.overrides(&mut client);
+        let client = config.reading(&group);
         let (list, at) = (position.to_list(), config.clone());
         let consumer = blocking(move || {
             let consumer: BaseConsumer<Watch> = client.create_with_context(Watch::new(behind)).map_err(|e| at.error("make a reader", e))?;
@@ -130,7 +114,7 @@ impl Reader {
             out: chunks_in,
             stop: Arc::clone(&stop),
             buffered: Arc::clone(&buffered),
-            topics: HashMap::new(),
+            names: Names::default(),
         };
         let spawned = std::thread::Builder::new().name(format!("read {group}").chars().take(15).collect()).spawn(move || pump.run());
         spawned.map_err(|_| BusError::Closed)?;
@@ -180,7 +164,7 @@ impl Reader {
 
     /// How many records are still to come, as of about half a second ago.
     pub fn lag(&self) -> i64 {
-        let behind = self.consumer.context().behind.load(Ordering::Relaxed);
+        let behind = self.consumer.context().behind();
         behind + self.buffered.load(Ordering::Relaxed) + i64::try_from(self.left.len()).unwrap_or(i64::MAX)
     }
 
@@ -228,11 +212,21 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    fn new(behind: i64) -> Self {
+    pub(super) fn new(behind: i64) -> Self {
         Self { behind: AtomicI64::new(behind), known: AtomicBool::new(false), complained: Mutex::new(None) }
     }
 
-    fn complain(&self, error: &KafkaError) {
+    /// How many records are still to come.
+    pub(super) fn behind(&self) -> i64 {
+        self.behind.load(Ordering::Relaxed)
+    }
+
+    /// Says how far behind it is, until the client says so.
+    pub(super) fn at(&self, behind: i64) {
+        self.behind.store(behind, Ordering::Release);
+    }
+
+    pub(super) fn complain(&self, error: &KafkaError) {
         let text = error.to_string();
         let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
         if last.as_ref() != Some(&text) {
@@ -270,7 +264,7 @@ struct Pump {
     out: mpsc::Sender<Result<Vec<Record>, KafkaError>>,
     stop: Arc<AtomicBool>,
     buffered: Arc<AtomicI64>,
-    topics: HashMap<String, Arc<str>>,
+    names: Names,
 }
 
 impl Pump {
@@ -300,7 +294,7 @@ impl Pump {
     fn take(&mut self, wait: Duration, chunk: &mut Vec<Record>) -> Option<KafkaError> {
         match self.consumer.poll(wait)? {
             Ok(message) => {
-                chunk.push(record(&message, &mut self.topics));
+                chunk.push(record(&message, &mut self.names));
                 self.buffered.fetch_add(1, Ordering::AcqRel);
                 None
             }
@@ -313,7 +307,10 @@ impl Pump {
     }
 }
 
-fn record(message: &BorrowedMessage<'_>, topics: &mut HashMap<String, Arc<str>>) -> Record {
+/// Names of topics, each held once.
+pub(super) type Names = HashMap<String, Arc<str>>;
+
+pub(super) fn record(message: &BorrowedMessage<'_>, topics: &mut Names) -> Record {
     let topic = match topics.get(message.topic()) {
         Some(topic) => Arc::clone(topic),
         None => Arc::clone(topics.entry(message.topic().to_owned()).or_insert_with(|| Arc::from(message.topic()))),
@@ -333,7 +330,7 @@ fn record(message: &BorrowedMessage<'_>, topics: &mut HashMap<String, Arc<str>>)
 }
 
 /// Errors that the client heals by itself.
-fn passes(error: &KafkaError) -> bool {
+pub(super) fn passes(error: &KafkaError) -> bool {
     let transient = |code: &RDKafkaErrorCode| {
         use RDKafkaErrorCode as Code;
         matches!(

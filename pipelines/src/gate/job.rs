@@ -13,6 +13,7 @@ use super::dedup::Dedup;
 use super::sort::{EVENT_ID_HEADER, Verdict, judge};
 use crate::bus::{Bus, BusError, Offsets, OutRecord, Reader, Record, TransactionalProducer};
 use crate::dead_letters;
+use crate::ownership::owned;
 use crate::snapshots::SnapshotStore;
 use crate::supervisor::{JobContext, JobError};
 
@@ -71,12 +72,18 @@ impl Gate {
         Self { bus, snapshots: snapshots.below(NAME), config }
     }
 
-    /// Runs until shutdown.
+    /// Runs until shutdown, or stands by while another process runs.
     ///
     /// # Errors
-    /// When the event log fails. Nothing of an unfinished transaction is visible; the next start fences this one off, reads
+    /// When the event log fails, or another process has taken over. Nothing of an unfinished transaction is visible; the next start fences this one off, reads
     /// again which ids are filed, and goes on at the committed offsets.
     pub async fn run(self, context: JobContext) -> Result<(), JobError> {
+        context.progress.reads(&[Topic::Inbox.name().to_owned()]);
+        let bus = self.bus.clone();
+        owned(&bus, NAME, context, |context| self.work(context)).await
+    }
+
+    async fn work(self, context: JobContext) -> Result<(), JobError> {
         // First of all: from here on no older gate can file anything, and its open transaction is decided.
         let producer = self.bus.transactional(&self.config.transactional_id).await?;
         let (dedup, filed) = self.restore(&context).await?;

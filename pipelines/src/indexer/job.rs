@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::apply::{Round, moment_point, user_point};
+use super::stand;
 use crate::bus::{Bus, EventProducer, Offsets, Reader, Record};
 use crate::dead_letters;
 use crate::supervisor::{JobContext, JobError};
@@ -67,6 +68,8 @@ pub struct Indexes {
     pub model: String,
     /// Where the table is saved.
     pub snapshot: PathBuf,
+    /// Where it is written up to which offsets the indexes are.
+    pub offsets: PathBuf,
 }
 
 /// The indexer.
@@ -93,7 +96,9 @@ impl Indexer {
     /// When the event log or an index fails; what was not committed is applied again.
     pub async fn run(self, context: JobContext) -> Result<(), JobError> {
         let topics: Vec<String> = [Topic::Portraits, Topic::Moments, Topic::Embeddings].iter().map(|t| t.name().to_owned()).collect();
+        context.progress.reads(&topics);
         let from = self.start(&topics).await?;
+        context.progress.durable(&from);
         let end = self.bus.end_offsets(&topics).await?;
         let reader = self.bus.reader(NAME, &topics, &from).await?;
         let producer = self.bus.producer()?;
@@ -119,46 +124,31 @@ impl Indexer {
 
     /// Loads the table where it is empty, and finds where to begin reading.
     async fn start(&self, topics: &[String]) -> Result<Offsets, JobError> {
-        let committed = self.bus.committed(NAME, topics).await?;
+        let mut saved = Offsets::default();
         if self.indexes.table.is_empty() {
             match PortraitTable::load(&self.indexes.snapshot) {
                 Ok((table, offsets)) => {
-                    let saved = Offsets::from_named(&offsets);
+                    saved = Offsets::from_named(&offsets);
                     self.indexes.table.replace(table);
-                    return self.begin(committed, &saved).await;
                 }
                 Err(error) => tracing::warn!(%error, "reading the portraits from the beginning"),
             }
-            return self.begin(committed, &Offsets::default()).await;
         }
-        self.begin(committed, &Offsets::default()).await
-    }
-
-    /// The older of what the group committed and what the table was saved with; all of it for an empty index.
-    async fn begin(&self, committed: Offsets, saved: &Offsets) -> Result<Offsets, JobError> {
+        let mut from = self.bus.beginning_offsets(topics).await?;
         let vectors_lost = self.indexes.vectors.len(Collection::Users).await.map_err(failed("count vectors"))? == 0;
-        let text_lost = self.indexes.text.is_empty();
-        if vectors_lost || text_lost {
-            return Ok(self
-                .bus
-                .beginning_offsets(&[Topic::Portraits, Topic::Moments, Topic::Embeddings].map(|t| t.name().to_owned()))
-                .await?);
-        }
-        let mut from = committed;
-        let portraits = Topic::Portraits.name();
-        from.0.retain(|(topic, partition), _| topic != portraits || saved.get(portraits, *partition).is_some());
-        for ((topic, partition), at) in &mut from.0 {
-            if let Some(saved) = saved.get(topic, *partition).filter(|_| topic == portraits) {
-                *at = saved.min(*at);
-            }
-        }
-        let beginning = self.bus.beginning_offsets(&[portraits.to_owned()]).await?;
-        for ((topic, partition), at) in &beginning.0 {
-            if from.get(topic, *partition).is_none() {
-                from.set(topic, *partition, *at);
-            }
+        if !vectors_lost && !self.indexes.text.is_empty() {
+            go_on(&mut from, &stand::load(&self.indexes.offsets), &saved);
         }
         Ok(from)
+    }
+}
+
+/// Moves on from the beginning to where the indexes stand; with portraits to the older of that and what the table was saved with.
+fn go_on(from: &mut Offsets, stand: &Offsets, saved: &Offsets) {
+    for ((topic, partition), at) in &mut from.0 {
+        let stands = stand.get(topic, *partition);
+        let may = if topic == Topic::Portraits.name() { stands.zip(saved.get(topic, *partition)).map(|(a, b)| a.min(b)) } else { stands };
+        *at = may.unwrap_or(*at);
     }
 }
 
@@ -307,7 +297,8 @@ impl Run {
             tokio::task::spawn_blocking(move || text.commit()).await.map_err(|e| JobError::failed("commit the text index", e))?;
         committed.map_err(failed("commit the text index"))?;
         self.job.indexes.vectors.flush().await.map_err(failed("flush vectors"))?;
-        self.reader.commit(self.reader.position()).await?;
+        stand::save(&self.job.indexes.offsets, self.reader.position()).map_err(|e| JobError::failed("write where the indexes stand", e))?;
+        self.context.progress.durable(self.reader.position());
         (self.flushed, self.dirty) = (Instant::now(), false);
         Ok(())
     }

@@ -5,9 +5,11 @@
 //! - Tombstones of `portraits` take a person out everywhere.
 //!
 //! Apply, flush or commit each index, only then commit the offsets. The table is restored from its own snapshot; reading starts at the
-//! older of the snapshot's and the group's offsets, since repeats do no harm.
+//! older of the snapshot's offsets and those that lie beside the indexes, since repeats do no harm. Nothing of this is shared: every
+//! serving node has indexes, and offsets, of its own.
 
 mod apply;
 mod job;
+mod stand;
 
 pub use job::{Indexer, IndexerConfig, Indexes, NAME};

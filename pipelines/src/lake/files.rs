@@ -1,8 +1,8 @@
-//! Names of files, the positions, and what a crash left behind.
+//! Names of files, and the store they lie in.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use chrono::NaiveDate;
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -10,8 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::bus::Offsets;
 use crate::snapshots::SnapshotError;
-
-const POSITIONS: &str = "_positions.json";
+use crate::tables::TABLES;
 
 /// What can go wrong with the lake.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +28,11 @@ pub enum LakeError {
         /// What the store said.
         source: object_store::Error,
     },
+    /// Another process writes this lake now.
+    #[error("another process has taken over the lake; this one stops, and what it had gathered is written by the other")]
+    Superseded,
     /// The positions cannot be read.
-    #[error("`_positions.json` in the lake is damaged: {0}; restore it, or move the lake away to begin a new one")]
+    #[error("the newest file of `_positions` in the lake is damaged: {0}; restore it, or move the lake away to begin a new one")]
     Positions(String),
     /// Rows could not be made or written as Parquet.
     #[error("could not {what}: {reason}")]
@@ -85,7 +87,7 @@ impl FileName {
 /// The files of a lake.
 #[derive(Clone)]
 pub(super) struct Files {
-    store: Arc<dyn ObjectStore>,
+    pub(super) store: Arc<dyn ObjectStore>,
 }
 
 impl Files {
@@ -93,30 +95,29 @@ impl Files {
         Self { store }
     }
 
+    /// Writes a file where readers see it at once.
+    #[cfg(test)]
     pub(super) async fn put(&self, name: &FileName, bytes: Vec<u8>) -> Result<(), LakeError> {
-        self.put_at(&name.path(), bytes).await
+        let done = self.store.put(&Path::from(name.path()), bytes.into()).await;
+        done.map(drop).map_err(|source| LakeError::Store { what: "write", name: name.path(), source })
     }
 
-    async fn put_at(&self, path: &str, bytes: Vec<u8>) -> Result<(), LakeError> {
-        let done = self.store.put(&Path::from(path), bytes.into()).await;
-        done.map(drop).map_err(|source| LakeError::Store { what: "write", name: path.to_owned(), source })
+    /// An object's bytes; none when there is none.
+    pub(super) async fn get(&self, path: &Path) -> Result<Option<Bytes>, LakeError> {
+        let refused = |source| LakeError::Store { what: "read", name: path.to_string(), source };
+        match self.store.get(path).await {
+            Ok(found) => found.bytes().await.map(Some).map_err(refused),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(refused(error)),
+        }
     }
 
-    /// Up to where each partition is in the lake.
-    pub(super) async fn positions(&self) -> Result<Offsets, LakeError> {
-        let refused = |source| LakeError::Store { what: "read", name: POSITIONS.to_owned(), source };
-        let bytes = match self.store.get(&Path::from(POSITIONS)).await {
-            Ok(found) => found.bytes().await.map_err(refused)?,
-            Err(object_store::Error::NotFound { .. }) => return Ok(Offsets::default()),
-            Err(error) => return Err(refused(error)),
-        };
-        let named: BTreeMap<String, i64> = serde_json::from_slice(&bytes).map_err(|e| LakeError::Positions(e.to_string()))?;
-        Ok(Offsets::from_named(&named))
-    }
-
-    pub(super) async fn set_positions(&self, positions: &Offsets) -> Result<(), LakeError> {
-        let json = serde_json::to_vec_pretty(&positions.to_named()).map_err(|e| LakeError::Positions(e.to_string()))?;
-        self.put_at(POSITIONS, json).await
+    /// Removes an object, if it is there.
+    pub(super) async fn remove(&self, path: &Path) -> Result<(), LakeError> {
+        match self.store.delete(path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(LakeError::Store { what: "remove", name: path.to_string(), source }),
+        }
     }
 
     /// Every file of one table.
@@ -128,21 +129,16 @@ impl Files {
         Ok(names)
     }
 
-    /// Removes the files of a flush that did not come to its end: those at or behind the positions.
-    pub(super) async fn remove_unfinished(&self, table: &str, positions: &Offsets) -> Result<usize, LakeError> {
-        let mut removed = 0;
-        for name in self.of_table(table).await? {
-            if name.first >= positions.get(&name.topic, name.partition).unwrap_or(0) {
-                let path = name.path();
-                self.store.delete(&Path::from(path.as_str())).await.map_err(|source| LakeError::Store {
-                    what: "remove",
-                    name: path,
-                    source,
-                })?;
-                removed += 1;
+    /// Removes files at or behind the positions: what a flush left that did not come to its end, in a lake of before there were commits.
+    pub(super) async fn remove_unfinished(&self, positions: &Offsets) -> Result<(), LakeError> {
+        for topic in TABLES {
+            for name in self.of_table(topic.name()).await? {
+                if name.first >= positions.get(&name.topic, name.partition).unwrap_or(0) {
+                    self.remove(&Path::from(name.path())).await?;
+                }
             }
         }
-        Ok(removed)
+        Ok(())
     }
 }
 
@@ -150,7 +146,6 @@ impl Files {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::snapshots::open_store;
 
     fn name(first: i64, last: i64, day: &str) -> FileName {
         FileName { topic: "dead_letters".to_owned(), day: day.parse().unwrap(), partition: 3, first, last }
@@ -170,22 +165,5 @@ mod tests {
         ] {
             assert_eq!(FileName::parse(other), None, "{other}");
         }
-    }
-
-    #[tokio::test]
-    async fn only_what_lies_behind_the_positions_is_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        let files = Files::new(open_store(dir.path().to_str().unwrap()).unwrap());
-        assert!(files.positions().await.unwrap().0.is_empty());
-        let (done, half) = (name(0, 9, "2026-11-23"), name(10, 19, "2026-11-24"));
-        files.put(&done, vec![1]).await.unwrap();
-        files.put(&half, vec![1]).await.unwrap();
-        let mut positions = Offsets::default();
-        positions.set("dead_letters", 3, 10);
-        files.set_positions(&positions).await.unwrap();
-        assert_eq!(files.positions().await.unwrap(), positions);
-        assert_eq!(files.remove_unfinished("dead_letters", &positions).await.unwrap(), 1);
-        assert_eq!(files.of_table("dead_letters").await.unwrap(), [done]);
-        assert!(files.of_table("moments").await.unwrap().is_empty());
     }
 }

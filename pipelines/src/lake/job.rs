@@ -10,10 +10,12 @@ use futures::stream;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
+use super::commits::{Commits, Stage};
 use super::files::{FileName, Files, LakeError};
 use super::write::{Written, files_of};
 use crate::bus::{Bus, EventProducer, Offsets, Reader, Record};
 use crate::dead_letters;
+use crate::ownership::owned;
 use crate::snapshots::open_store;
 use crate::supervisor::{JobContext, JobError};
 use crate::tables::{TABLES, table_of};
@@ -52,15 +54,20 @@ impl LakeWriter {
         Self { bus, place: place.to_owned(), config }
     }
 
-    /// Runs until shutdown; what is gathered then is flushed.
+    /// Runs until shutdown, or stands by while another process runs; what is gathered in the end is flushed.
     ///
     /// # Errors
-    /// When the event log or the store fails, for instance because the disk is full. Positions have not moved then: the next start
-    /// reads the same events again.
+    /// When the event log or the store fails, for instance because the disk is full, or another process has taken over. Positions have not
+    /// moved then: the next start reads the same events again.
     pub async fn run(self, context: JobContext) -> Result<(), JobError> {
-        let files = Files::new(open_store(&self.place)?);
-        let positions = files.positions().await.map_err(lake)?;
-        let topics: Vec<String> = TABLES.iter().map(|topic| topic.name().to_owned()).collect();
+        context.progress.reads(&topics());
+        let bus = self.bus.clone();
+        owned(&bus, NAME, context, |context| self.work(context)).await
+    }
+
+    async fn work(self, context: JobContext) -> Result<(), JobError> {
+        let (commits, positions) = Commits::claim(Files::new(open_store(&self.place)?)).await.map_err(lake)?;
+        let topics = topics();
         let (begin, end) = self.bus.bounds(&topics).await?;
         let mut from = begin;
         from.merge(&positions);
@@ -70,17 +77,11 @@ impl LakeWriter {
             );
             return Err(lake(LakeError::data("continue the lake", reason)));
         }
-        for topic in &topics {
-            let removed = files.remove_unfinished(topic, &positions).await.map_err(lake)?;
-            if removed > 0 {
-                tracing::info!(topic, removed, "removed files of an unfinished flush; they are written again");
-            }
-        }
         let reader = self.bus.reader(NAME, &topics, &from).await?;
         let producer = self.bus.producer()?;
         context.progress.running();
         let mut run = Run {
-            files,
+            commits,
             reader,
             producer,
             positions,
@@ -96,6 +97,10 @@ impl LakeWriter {
     }
 }
 
+fn topics() -> Vec<String> {
+    TABLES.iter().map(|topic| topic.name().to_owned()).collect()
+}
+
 fn lake(error: LakeError) -> JobError {
     JobError::failed("write the lake", error)
 }
@@ -103,7 +108,7 @@ fn lake(error: LakeError) -> JobError {
 type Partition = (Topic, i32);
 
 struct Run {
-    files: Files,
+    commits: Commits,
     reader: Reader,
     producer: EventProducer,
     positions: Offsets,
@@ -159,16 +164,18 @@ impl Run {
         for records in gathered.values() {
             positions.advance_over(records);
         }
-        let files = &self.files;
-        let mut flushes = stream::iter(gathered).map(|(at, records)| flush_partition(files.clone(), at, records)).buffer_unordered(2);
+        let stage = self.commits.stage();
+        let mut flushes = stream::iter(gathered).map(|(at, records)| flush_partition(stage.clone(), at, records)).buffer_unordered(2);
         let now = (self.context.clock)();
-        let mut letters = Vec::new();
-        while let Some(refused) = flushes.next().await {
-            letters.extend(refused?.iter().map(|(record, reason)| dead_letters::letter(NAME, record, reason, now)));
+        let (mut files, mut letters) = (Vec::new(), Vec::new());
+        while let Some(flushed) = flushes.next().await {
+            let (written, refused) = flushed?;
+            files.extend(written);
+            letters.extend(refused.iter().map(|(record, reason)| dead_letters::letter(NAME, record, reason, now)));
         }
         drop(flushes);
         self.producer.send_all(letters).await?;
-        self.files.set_positions(&positions).await.map_err(lake)?;
+        self.commits.commit(&positions, &files).await.map_err(lake)?;
         self.reader.commit(&positions).await?;
         self.positions = positions;
         self.context.progress.advance(events as u64, self.reader.lag(), now);
@@ -176,13 +183,21 @@ impl Run {
     }
 }
 
-async fn flush_partition(files: Files, (topic, partition): Partition, records: Vec<Record>) -> Result<Vec<(Record, String)>, JobError> {
-    let (Some(first), Some(last)) = (records.first().map(|r| r.offset), records.last().map(|r| r.offset)) else { return Ok(Vec::new()) };
+/// The files of one partition's flush, and the records that are no rows, with the reason.
+type Flushed = (Vec<FileName>, Vec<(Record, String)>);
+
+async fn flush_partition(stage: Stage, (topic, partition): Partition, records: Vec<Record>) -> Result<Flushed, JobError> {
+    let (Some(first), Some(last)) = (records.first().map(|r| r.offset), records.last().map(|r| r.offset)) else {
+        return Ok(Flushed::default());
+    };
     let records = Arc::new(records);
     let work = tokio::task::spawn_blocking(move || files_of(topic, &records));
     let Written { days, refused } = work.await.map_err(|e| JobError::failed("make Parquet files", e))?.map_err(lake)?;
+    let mut names = Vec::with_capacity(days.len());
     for (day, bytes) in days {
-        files.put(&FileName { topic: topic.name().to_owned(), day, partition, first, last }, bytes).await.map_err(lake)?;
+        let name = FileName { topic: topic.name().to_owned(), day, partition, first, last };
+        stage.put(&name, bytes).await.map_err(lake)?;
+        names.push(name);
     }
-    Ok(refused)
+    Ok((names, refused))
 }

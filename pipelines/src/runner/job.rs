@@ -12,7 +12,9 @@ use super::plan::FeaturePlan;
 use super::state::KeyedState;
 use super::store::StateStore;
 use crate::bus::{Bus, BusError, EventProducer, Offsets, Reader, Record};
+use crate::claim::Claim;
 use crate::dead_letters;
+use crate::ownership::owned;
 use crate::snapshots::SnapshotStore;
 use crate::supervisor::{JobContext, JobError};
 
@@ -58,18 +60,30 @@ impl FeatureRunner {
         self
     }
 
-    /// Runs until shutdown.
+    /// Runs until shutdown, or stands by while another process runs.
     ///
     /// # Errors
-    /// When the event log or the state store fails; what was not checkpointed is replayed by the next start.
+    /// When the event log or the state store fails, or another process has taken over; what was not checkpointed is replayed by the
+    /// next start.
     pub async fn run(self, context: JobContext) -> Result<(), JobError> {
-        let engine = self.restore().await?;
+        let mut topics: Vec<String> = self.sets.iter().map(|set| set.source.name().to_owned()).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        context.progress.reads(&topics);
+        let bus = self.bus.clone();
+        owned(&bus, NAME, context, |context| self.work(context)).await
+    }
+
+    async fn work(self, context: JobContext) -> Result<(), JobError> {
+        let claim = Claim::take(&self.snapshots).await?;
+        let engine = self.restore(claim.number()).await?;
         let topics: Vec<String> = engine.sources().iter().map(|topic| topic.name().to_owned()).collect();
         let from = starting_points(&engine, &self.bus.beginning_offsets(&topics).await?);
         let reader = self.bus.reader(NAME, &topics, &from).await?;
         let producer = self.bus.own_producer()?;
         context.progress.running();
         let mut run = Run {
+            claim,
             engine: Some(engine),
             reader,
             producer,
@@ -83,11 +97,11 @@ impl FeatureRunner {
         run.checkpoint().await
     }
 
-    async fn restore(&self) -> Result<Engine, JobError> {
+    async fn restore(&self, claim: u64) -> Result<Engine, JobError> {
         let mut lanes = Vec::with_capacity(self.sets.len());
         for set in &self.sets {
             let plan = FeaturePlan::new(set).await.map_err(|e| JobError::failed(format!("plan feature set `{}`", set.name), e))?;
-            let mut store = StateStore::new(&self.snapshots, set);
+            let store = StateStore::new(&self.snapshots, set, claim);
             let (state, offsets, generation) = match store.load(set).await? {
                 Some(loaded) if loaded.same_sql => (loaded.state, loaded.offsets, loaded.generation),
                 Some(old) => {
@@ -144,6 +158,7 @@ fn starting_points(engine: &Engine, beginning: &Offsets) -> Offsets {
 }
 
 struct Run {
+    claim: Claim,
     engine: Option<Engine>,
     reader: Reader,
     producer: EventProducer,
@@ -234,6 +249,7 @@ impl Run {
         if self.unsaved == 0 {
             return Ok(());
         }
+        self.claim.check().await?;
         self.unsaved = 0;
         let mut read = Offsets::default();
         for lane in &mut self.engine().lanes {

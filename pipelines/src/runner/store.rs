@@ -1,7 +1,9 @@
 //! State on disk: a full picture now and then, and the changes since, each with the offsets that led there.
 //!
-//! Objects are `<number>.full` and `<number>.delta` in one sequence per set. Loading takes the newest full one and the deltas that
-//! follow it without a gap. A full one is written when the deltas outgrow it; only then are the older objects removed.
+//! Objects are `<claim>.<number>.full` and `<claim>.<number>.delta` in one sequence per set and claim ([`crate::claim`]). The first save of a claim
+//! is a full one, so what a process writes never depends on what another adds or removes, even when one that was cut off goes on for a
+//! while: of two that write, the later claim counts. Loading takes the newest full one of the newest claim and the deltas that follow it
+//! without a gap. Another full one is written when the deltas outgrow it; only then are the older objects removed.
 
 use features::sets::FeatureSet;
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,7 @@ pub(super) struct Loaded {
 pub(super) struct StateStore {
     store: SnapshotStore,
     sql: String,
+    claim: u64,
     next: u64,
     full_rows: usize,
     delta_rows: usize,
@@ -51,21 +54,17 @@ pub(super) fn sql_hash(set: &FeatureSet) -> String {
 }
 
 impl StateStore {
-    pub(super) fn new(all: &SnapshotStore, set: &FeatureSet) -> Self {
-        Self { store: all.below(&set.name), sql: sql_hash(set), next: 0, full_rows: 0, delta_rows: 0, deltas: 0 }
+    /// The state of a set as the holder of a claim saves it.
+    pub(super) fn new(all: &SnapshotStore, set: &FeatureSet, claim: u64) -> Self {
+        Self { store: all.below(&set.name), sql: sql_hash(set), claim, next: 0, full_rows: 0, delta_rows: 0, deltas: 0 }
     }
 
     /// Loads what was saved; none when nothing usable is there.
-    pub(super) async fn load(&mut self, set: &FeatureSet) -> Result<Option<Loaded>, SnapshotError> {
-        let mut objects: Vec<(u64, bool, String)> = Vec::new();
-        for name in self.store.list().await? {
-            let parsed = name.split_once('.').and_then(|(n, kind)| n.parse().ok().map(|n: u64| (n, kind == "full", name.clone())));
-            objects.extend(parsed);
-        }
+    pub(super) async fn load(&self, set: &FeatureSet) -> Result<Option<Loaded>, SnapshotError> {
+        let mut objects: Vec<Object> = self.store.list().await?.iter().filter_map(|name| Object::parse(name)).collect();
         objects.sort();
-        self.next = objects.last().map_or(0, |last| last.0 + 1);
-        let Some(newest) = objects.iter().rposition(|object| object.1) else { return Ok(None) };
-        let Some(full) = self.frame(&objects[newest].2).await? else { return Ok(None) };
+        let Some(newest) = objects.iter().rposition(|object| object.full) else { return Ok(None) };
+        let Some(full) = self.frame(&objects[newest].name).await? else { return Ok(None) };
         let mut loaded = Loaded {
             state: KeyedState::new(set),
             offsets: Offsets::default(),
@@ -76,15 +75,12 @@ impl StateStore {
             loaded.same_sql = false;
             return Ok(Some(loaded));
         }
-        self.full_rows = full.keys.len();
         apply(&mut loaded, &full, set.value_columns.len());
         for pair in objects[newest..].windows(2) {
-            if pair[1].0 != pair[0].0 + 1 {
+            if !pair[1].follows(&pair[0]) {
                 break;
             }
-            let Some(delta) = self.frame(&pair[1].2).await? else { break };
-            self.delta_rows += delta.keys.len();
-            self.deltas += 1;
+            let Some(delta) = self.frame(&pair[1].name).await? else { break };
             apply(&mut loaded, &delta, set.value_columns.len());
         }
         Ok(Some(loaded))
@@ -128,7 +124,7 @@ impl StateStore {
             versions,
             values,
         };
-        let name = format!("{:020}.{}", self.next, if full { "full" } else { "delta" });
+        let name = format!("{:020}.{:020}.{}", self.claim, self.next, if full { "full" } else { "delta" });
         let packed = pack(frame).await.map_err(|reason| SnapshotError::Place { place: name.clone(), reason })?;
         self.store.put(&name, &packed).await?;
         let written = self.next;
@@ -144,12 +140,34 @@ impl StateStore {
     }
 
     async fn forget_before(&self, number: u64) -> Result<(), SnapshotError> {
-        for name in self.store.list().await? {
-            if name.split_once('.').and_then(|(n, _)| n.parse::<u64>().ok()).is_some_and(|n| n < number) {
-                self.store.delete(&name).await?;
+        for object in self.store.list().await?.iter().filter_map(|name| Object::parse(name)) {
+            if (object.claim, object.number) < (self.claim, number) {
+                self.store.delete(&object.name).await?;
             }
         }
         Ok(())
+    }
+}
+
+/// The name of a saved object; in the order in which they were written.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Object {
+    claim: u64,
+    number: u64,
+    full: bool,
+    name: String,
+}
+
+impl Object {
+    fn parse(name: &str) -> Option<Self> {
+        let (numbers, kind) = name.rsplit_once('.')?;
+        // Before there were claims, the number stood alone.
+        let (claim, number) = numbers.split_once('.').unwrap_or(("0", numbers));
+        Some(Self { claim: claim.parse().ok()?, number: number.parse().ok()?, full: kind == "full", name: name.to_owned() })
+    }
+
+    fn follows(&self, other: &Self) -> bool {
+        self.claim == other.claim && self.number == other.number + 1
     }
 }
 

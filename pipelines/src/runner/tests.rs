@@ -10,6 +10,7 @@ use super::plan::FeaturePlan;
 use super::state::KeyedState;
 use super::store::{StateStore, sql_hash};
 use crate::bus::{Offsets, Record};
+use crate::claim::Claim;
 use crate::snapshots::SnapshotStore;
 use crate::testing;
 
@@ -21,8 +22,9 @@ fn store() -> (tempfile::TempDir, SnapshotStore) {
 
 async fn engine(all: &SnapshotStore) -> Engine {
     let mut lanes = Vec::new();
+    let claim = Claim::take(all).await.unwrap().number();
     for set in feature_sets() {
-        let mut store = StateStore::new(all, set);
+        let store = StateStore::new(all, set, claim);
         let (state, offsets) =
             store.load(set).await.unwrap().map_or_else(|| (KeyedState::new(set), Offsets::default()), |l| (l.state, l.offsets));
         let plan = FeaturePlan::new(set).await.unwrap();
@@ -160,16 +162,36 @@ async fn deltas_are_gathered_up_before_they_are_many() {
 async fn a_changed_file_is_noticed_and_layout_is_not_a_change() {
     let (_dir, all) = store();
     let set = feature_set("given").unwrap();
-    let mut store = StateStore::new(&all, set);
+    let mut store = StateStore::new(&all, set, 1);
     assert!(store.load(set).await.unwrap().is_none());
     store.save(&mut KeyedState::new(set), &Offsets::default(), 4).await.unwrap();
-    let loaded = StateStore::new(&all, set).load(set).await.unwrap().unwrap();
+    let loaded = StateStore::new(&all, set, 2).load(set).await.unwrap().unwrap();
     assert!(loaded.same_sql && loaded.generation == 4);
     let respaced = FeatureSet { sql: set.sql.replace('\n', "  \n "), ..set.clone() };
     assert_eq!(sql_hash(set), sql_hash(&respaced));
     let changed = FeatureSet { sql: set.sql.replace("'pass'", "'block'"), ..set.clone() };
-    let loaded = StateStore::new(&all, &changed).load(&changed).await.unwrap().unwrap();
+    let loaded = StateStore::new(&all, &changed, 2).load(&changed).await.unwrap().unwrap();
     assert!(!loaded.same_sql && loaded.generation == 4 && loaded.state.is_empty());
+}
+
+#[tokio::test]
+async fn what_an_earlier_claim_still_writes_spoils_nothing() {
+    let (_dir, all) = store();
+    let records = testing::records(&testing::events(5, 400));
+    let mut cut_off = engine(&all).await;
+    cut_off.process(records[..100].to_vec()).await.unwrap();
+    save(&mut cut_off).await;
+    let mut owner = engine(&all).await;
+    // Both go on, the one that was cut off faster: what it saves and removes must not reach what the owner saves.
+    for part in records[100..].chunks(30) {
+        cut_off.process(part.to_vec()).await.unwrap();
+        save(&mut cut_off).await;
+        cut_off.process(part.to_vec()).await.unwrap();
+        save(&mut cut_off).await;
+        owner.process(part.to_vec()).await.unwrap();
+        save(&mut owner).await;
+    }
+    assert_same(&rows(&owner), &rows(&engine(&all).await));
 }
 
 proptest! {

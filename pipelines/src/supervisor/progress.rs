@@ -6,10 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::bus::Offsets;
+
 /// Where a job is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
+    /// Ready to take over from the process that is at work.
+    StandingBy,
     /// Restoring its state.
     Starting,
     /// At work.
@@ -18,6 +22,22 @@ pub enum JobState {
     BackingOff,
     /// Ended, by shutdown or because its work is done or its restarts are used up.
     Stopped,
+}
+
+impl JobState {
+    /// Every state.
+    const ALL: [Self; 5] = [Self::StandingBy, Self::Starting, Self::Running, Self::BackingOff, Self::Stopped];
+
+    /// The name in JSON and metrics.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::StandingBy => "standing_by",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::BackingOff => "backing_off",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 /// A job as health checks and the console show it.
@@ -48,6 +68,8 @@ pub struct JobProgress {
     restarts: AtomicU64,
     last_progress_ms: AtomicI64,
     life: Mutex<(JobState, Option<String>)>,
+    /// The topics it reads, and what it has made durable, if its group does not know.
+    reading: Mutex<(Vec<String>, Option<Offsets>)>,
 }
 
 impl JobProgress {
@@ -60,6 +82,7 @@ impl JobProgress {
             restarts: AtomicU64::new(0),
             last_progress_ms: AtomicI64::new(0),
             life: Mutex::new((JobState::Starting, None)),
+            reading: Mutex::default(),
         }
     }
 
@@ -68,14 +91,65 @@ impl JobProgress {
         self.set_state(JobState::Running);
     }
 
+    /// Says that another process may be at work, and that this one waits for its turn.
+    pub fn standing_by(&self) {
+        self.set_state(JobState::StandingBy);
+    }
+
+    /// Says that it is this process's turn.
+    pub fn starting(&self) {
+        self.set_state(JobState::Starting);
+    }
+
     /// Says that `events` more are processed and `lag` records wait.
     pub fn advance(&self, events: u64, lag: i64, now: DateTime<Utc>) {
         self.processed.fetch_add(events, Ordering::Relaxed);
-        self.lag.store(lag, Ordering::Relaxed);
+        self.lags(lag);
         self.last_progress_ms.store(now.timestamp_millis(), Ordering::Relaxed);
+        metrics::counter!("hongniang_job_events_total", "job" => self.name.clone()).increment(events);
+    }
+
+    /// Says which topics the job reads, so that its lag is known when it is not at work.
+    pub fn reads(&self, topics: &[String]) {
+        topics.clone_into(&mut self.reading.lock().unwrap_or_else(PoisonError::into_inner).0);
+    }
+
+    /// Says up to where everything is durable, for a job whose group does not know.
+    pub fn durable(&self, upto: &Offsets) {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(upto.clone());
+    }
+
+    pub(super) fn reading(&self) -> (Vec<String>, Option<Offsets>) {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn state(&self) -> JobState {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    pub(super) fn lags(&self, lag: i64) {
+        self.lag.store(lag, Ordering::Relaxed);
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
         metrics::gauge!("hongniang_job_lag", "job" => self.name.clone()).set(lag as f64);
-        metrics::counter!("hongniang_job_events_total", "job" => self.name.clone()).increment(events);
+    }
+
+    /// Makes the metrics of the job, so that they are there before anything has happened to it.
+    pub(super) fn register(&self) {
+        metrics::counter!("hongniang_job_restarts_total", "job" => self.name.clone()).increment(0);
+        metrics::counter!("hongniang_job_events_total", "job" => self.name.clone()).increment(0);
+        self.show(self.state());
+    }
+
+    /// One gauge per state, of which one is 1.
+    fn show(&self, now: JobState) {
+        for state in JobState::ALL {
+            let labels = [("job", self.name.clone()), ("state", state.name().to_owned())];
+            metrics::gauge!("hongniang_job_state", &labels).set(if state == now { 1.0 } else { 0.0 });
+        }
     }
 
     /// Records processed since the process began.
@@ -105,10 +179,12 @@ impl JobProgress {
 
     pub(super) fn set_state(&self, state: JobState) {
         self.life.lock().unwrap_or_else(PoisonError::into_inner).0 = state;
+        self.show(state);
     }
 
     pub(super) fn failed(&self, error: String) {
         *self.life.lock().unwrap_or_else(PoisonError::into_inner) = (JobState::BackingOff, Some(error));
+        self.show(JobState::BackingOff);
     }
 
     pub(super) fn restarted(&self) {

@@ -21,6 +21,12 @@ pub enum JobError {
     /// Durable state.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// Another process owns the job now.
+    #[error("another process has taken over `{job}`, or the event log was out of reach for too long; this one stands by")]
+    NotOwner {
+        /// The job.
+        job: &'static str,
+    },
     /// Anything else, with what was tried.
     #[error("{what}: {source}")]
     Failed {
@@ -115,9 +121,19 @@ impl Supervisor {
         Fut: Future<Output = Result<(), JobError>> + Send + 'static,
     {
         let progress = Arc::new(JobProgress::new(name));
+        progress.register();
         let context = JobContext { shutdown: self.shutdown.clone(), progress: Arc::clone(&progress), clock: self.clock };
         let task = tokio::spawn(keep_running(name.to_owned(), policy, context, factory));
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push(Job { progress, task });
+    }
+
+    /// What every job tells, in the order of their start.
+    pub(super) fn progress(&self) -> Vec<Arc<JobProgress>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|job| Arc::clone(&job.progress)).collect()
+    }
+
+    pub(super) fn shutdown_token(&self) -> CancellationToken {
+        self.shutdown.clone()
     }
 
     /// How every job is, in the order of their start.

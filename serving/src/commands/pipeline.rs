@@ -1,28 +1,28 @@
 //! `pipeline run|list|dead-letters|verify`.
 
+use std::net::SocketAddr;
+
+use anyhow::Context;
 use base64::Engine as _;
-use chrono::Utc;
 use clap::{Args, Subcommand};
 use index::ledger::Ledger;
 use pipelines::batch::co_likes;
 use pipelines::dead_letters::{self, LetterFilter};
-use pipelines::supervisor::JobContext;
 use serde::Serialize;
 
 use super::Global;
 use super::report::{ReportArgs, print};
 use super::run::stop_asked;
-use crate::wiring::{JOBS, Log, run_alone};
+use crate::wiring::{JOBS, Log, Told, install_metrics, run_together};
 
 /// What can be done with jobs.
 #[derive(Debug, Subcommand)]
 pub(super) enum PipelineCommand {
-    /// Runs one job in this process until Ctrl-C.
-    #[command(after_help = "Example:\n  hongniang pipeline run features --brokers kafka:9092")]
-    Run {
-        /// Name of the job; `pipeline list` shows them.
-        name: String,
-    },
+    /// Runs one job in this process until Ctrl-C; it is started again when it fails, and stands by while another process runs it.
+    #[command(
+        after_help = "Examples:\n  hongniang pipeline run features --brokers kafka:9092\n  hongniang pipeline run lake --brokers kafka:9092 --metrics 127.0.0.1:9100"
+    )]
+    Run(RunArgs),
     /// The jobs and what they do.
     List(ReportArgs),
     /// What the gate or a job refused: why, and where it came from.
@@ -33,6 +33,16 @@ pub(super) enum PipelineCommand {
         after_help = "Compares the last snapshot of this data folder with a recomputation over the lake. After a node has ended in order both say the same;\nbeside a running node what came after its last snapshot or flush differs.\nExample:\n  hongniang pipeline verify --data-dir hongniang-data"
     )]
     Verify(ReportArgs),
+}
+
+/// Flags of `run`.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Name of the job; `pipeline list` shows them.
+    name: String,
+    /// Answers /healthz, /readyz and /metrics here.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<SocketAddr>,
 }
 
 /// Flags of `dead-letters`.
@@ -81,7 +91,7 @@ struct LetterRow {
 pub(super) async fn run(global: &Global, command: PipelineCommand) -> anyhow::Result<()> {
     match command {
         PipelineCommand::List(report) => print(&JOBS.map(|(name, does)| JobRow { name, does }), report.format),
-        PipelineCommand::Run { name } => run_job(global, &name).await,
+        PipelineCommand::Run(args) => run_job(global, &args).await,
         PipelineCommand::DeadLetters(args) => letters(global, args).await,
         PipelineCommand::Verify(report) => verify(global, &report).await,
     }
@@ -110,19 +120,21 @@ async fn verify(global: &Global, report: &ReportArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn run_job(global: &Global, name: &str) -> anyhow::Result<()> {
+async fn run_job(global: &Global, args: &RunArgs) -> anyhow::Result<()> {
     let config = global.load()?;
-    let log = Log::open(&config).await?;
-    let context = JobContext::alone(name, Utc::now);
-    let stop = context.shutdown.clone();
-    tokio::spawn(async move {
-        stop_asked().await;
-        stop.cancel();
-    });
-    eprintln!("{name} runs on {}; Ctrl-C ends it", log.bus.config().brokers);
-    run_alone(name, &config, log.bus.clone(), context).await?;
-    log.close().await;
-    Ok(())
+    let told = listen(args.metrics).await?;
+    eprintln!("{} runs; Ctrl-C ends it", args.name);
+    run_together(&[args.name.as_str()], &config, told, stop_asked()).await
+}
+
+/// Listens where jobs without an API are to tell how they are.
+pub(super) async fn listen(address: Option<SocketAddr>) -> anyhow::Result<Option<Told>> {
+    let Some(address) = address else { return Ok(None) };
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; choose another address with --metrics"))?;
+    eprintln!("metrics on http://{}/metrics", listener.local_addr()?);
+    Ok(Some(Told { listener, metrics: install_metrics()? }))
 }
 
 async fn letters(global: &Global, args: LettersArgs) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use clap::Args;
 use pipelines::bus::Bus;
 
 use super::Global;
+use super::pipeline::listen;
 use super::simulate::grow;
 use crate::config::{Config, DEVELOPMENT_KEY};
 use crate::state::App;
@@ -41,6 +42,9 @@ pub(super) struct ServeArgs {
     /// `api` (HTTP, console and this node's indexes) and any of gate, features, lake, embedder, assembler.
     #[arg(long, value_delimiter = ',', default_value = "api", value_name = "NAMES")]
     modules: Vec<String>,
+    /// Answers /healthz, /readyz and /metrics here; with `api` they are on its address.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<std::net::SocketAddr>,
 }
 
 /// What was chosen, on an outside event log.
@@ -55,7 +59,7 @@ pub(super) async fn serve(global: &Global, args: &ServeArgs) -> anyhow::Result<(
         return start(config, &jobs, None).await;
     }
     eprintln!("{} on {}; Ctrl-C ends", jobs.join(", "), config.kafka.brokers);
-    run_together(&jobs, &config, stop_asked()).await
+    run_together(&jobs, &config, listen(args.metrics).await?, stop_asked()).await
 }
 
 async fn start(config: Config, jobs: &[&str], town: Option<TownSpec>) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! For operators: health, readiness, jobs, metrics.
 
+mod worker;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -8,6 +10,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+pub use self::worker::worker;
 
 use crate::state::App;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use features::embed::TextEncoder;
+use metrics_exporter_prometheus::PrometheusHandle;
 use pipelines::assembler::{self, Assembler};
 use pipelines::bus::Bus;
 use pipelines::embedder::{self, Embedder};
@@ -15,7 +16,8 @@ use pipelines::lake::{self, LakeWriter};
 use pipelines::ledger_feed::{self, LedgerFeed};
 use pipelines::runner::{self, FeatureRunner};
 use pipelines::snapshots::SnapshotStore;
-use pipelines::supervisor::{JobContext, JobError, RestartPolicy, Supervisor};
+use pipelines::supervisor::{RestartPolicy, Supervisor, watch_lag};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -33,24 +35,38 @@ pub const JOBS: [(&str, &str); 6] = [
     (indexer::NAME, "portraits, moments, embeddings → vectors, text and portrait table of the data folder; part of every serving node"),
 ];
 
+/// How often the lag of jobs is asked for that are not at work.
+pub(super) const LAG_EVERY: Duration = Duration::from_secs(5);
+
 /// What jobs are made of.
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) bus: Bus,
     pub(super) snapshots: SnapshotStore,
-    pub(super) encoder: Arc<dyn TextEncoder>,
+    /// None where no job needs one.
+    pub(super) encoder: Option<Arc<dyn TextEncoder>>,
 }
 
 /// What the indexer keeps up to date.
-fn kept(indexes: &Indexes, config: &Config, encoder: &dyn TextEncoder) -> indexer::Indexes {
+fn kept(indexes: &Indexes, config: &Config, model: &str) -> indexer::Indexes {
     indexer::Indexes {
         table: Arc::clone(&indexes.table),
         vectors: Arc::clone(&indexes.vectors),
         text: Arc::clone(&indexes.text),
         hot: Arc::clone(&indexes.hot),
-        model: encoder.name().to_owned(),
+        model: model.to_owned(),
         snapshot: config.data_dir.join("state/portraits.table"),
+        offsets: config.data_dir.join("state/indexer.offsets"),
     }
+}
+
+fn spawn_indexer(supervisor: &Supervisor, shared: &Shared, indexes: &Indexes, done: watch::Sender<bool>) {
+    let model = shared.encoder.as_ref().map_or("", |encoder| encoder.name());
+    let kept = kept(indexes, &shared.config, model);
+    let (bus, config) = (shared.bus.clone(), shared.config.indexer.clone());
+    supervisor.spawn(indexer::NAME, RestartPolicy::default(), move |context| {
+        Indexer::new(bus.clone(), kept.clone(), config.clone(), done.clone()).run(context)
+    });
 }
 
 /// The jobs that keep this node's indexes: every serving node has its own.
@@ -62,11 +78,7 @@ pub(super) fn spawn_node(
     done: (watch::Sender<bool>, watch::Sender<bool>),
 ) {
     let (table_done, ledger_done) = done;
-    let kept = kept(indexes, &shared.config, &*shared.encoder);
-    let (bus, config) = (shared.bus.clone(), shared.config.indexer.clone());
-    supervisor.spawn(indexer::NAME, RestartPolicy::default(), move |context| {
-        Indexer::new(bus.clone(), kept.clone(), config.clone(), table_done.clone()).run(context)
-    });
+    spawn_indexer(supervisor, shared, indexes, table_done);
     let (bus, config, ledger) = (shared.bus.clone(), shared.config.ledger.clone(), Arc::clone(&indexes.ledger));
     let snapshot = shared.config.data_dir.join("state/ledger");
     let waiting = Arc::clone(&sink);
@@ -106,8 +118,10 @@ pub(super) fn spawn_pipelines(supervisor: &Supervisor, shared: &Shared, names: &
         let (bus, place, config) = (s.bus.clone(), s.config.lake_place(), s.config.lake.clone());
         supervisor.spawn(lake::NAME, RestartPolicy::default(), move |c| LakeWriter::new(bus.clone(), &place, config.clone()).run(c));
     }
-    if wanted(embedder::NAME) {
-        let (bus, encoder, config) = (s.bus.clone(), Arc::clone(&s.encoder), s.config.embedder.clone());
+    if wanted(embedder::NAME)
+        && let Some(encoder) = s.encoder.clone()
+    {
+        let (bus, config) = (s.bus.clone(), s.config.embedder.clone());
         supervisor.spawn(embedder::NAME, RestartPolicy::default(), move |c| {
             Embedder::new(bus.clone(), Arc::clone(&encoder), config.clone()).run(c)
         });
@@ -119,42 +133,49 @@ pub(super) fn spawn_pipelines(supervisor: &Supervisor, shared: &Shared, names: &
     }
 }
 
-/// Runs those of [`PIPELINES`] that are named, supervised, without a node, until `until` comes.
+/// Where jobs without an API tell how they are.
+pub struct Told {
+    /// Where `/healthz`, `/readyz` and `/metrics` are answered.
+    pub listener: TcpListener,
+    /// Renders metrics.
+    pub metrics: PrometheusHandle,
+}
+
+/// Runs those of [`JOBS`] that are named, supervised, without a node, until `until` comes.
 ///
 /// # Errors
-/// When the event log, the state folder or the encoder is not there.
-pub async fn run_together(names: &[&str], config: &Config, until: impl Future<Output = ()>) -> anyhow::Result<()> {
+/// When there is no such job, or the event log, the state folder or the encoder is not there.
+pub async fn run_together(names: &[&str], config: &Config, told: Option<Told>, until: impl Future<Output = ()>) -> anyhow::Result<()> {
+    if let Some(unknown) = names.iter().find(|name| JOBS.iter().all(|(job, _)| job != *name)) {
+        anyhow::bail!("there is no job `{unknown}`; `hongniang pipeline list` shows them");
+    }
     let log = super::Log::open(config).await?;
     let snapshots = SnapshotStore::open(&config.state_place())?;
-    let shared = Shared { config: config.clone(), bus: log.bus.clone(), snapshots, encoder: super::platform::encoder(config)? };
-    let supervisor = Supervisor::new(CancellationToken::new(), Utc::now);
+    let texts = names.iter().any(|name| [embedder::NAME, indexer::NAME].contains(name));
+    let encoder = if texts { Some(super::platform::encoder(config)?) } else { None };
+    let shared = Shared { config: config.clone(), bus: log.bus.clone(), snapshots, encoder };
+    let stop = CancellationToken::new();
+    let supervisor = Arc::new(Supervisor::new(stop.clone(), Utc::now));
     spawn_pipelines(&supervisor, &shared, names);
+    if names.contains(&indexer::NAME)
+        && let Some(encoder) = &shared.encoder
+    {
+        let indexes = super::platform::indexes(config, &**encoder).await?;
+        spawn_indexer(&supervisor, &shared, &indexes, watch::channel(false).0);
+    }
+    tokio::spawn(watch_lag(&supervisor, log.bus.clone(), LAG_EVERY));
+    if let Some(Told { listener, metrics }) = told {
+        let router = crate::ops::worker(Arc::clone(&supervisor), metrics);
+        let ended = async move { stop.cancelled().await };
+        tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ended).await {
+                tracing::error!(%error, "health and metrics are not told any more");
+            }
+        });
+    }
     until.await;
     let late = supervisor.shut_down(Duration::from_secs(20)).await;
     anyhow::ensure!(late.is_empty(), "{} did not end in time; they go on from their last snapshot next time", late.join(", "));
     log.close().await;
     Ok(())
-}
-
-/// Runs one job of [`JOBS`] until its context ends.
-///
-/// # Errors
-/// When the job fails, or there is none of that name.
-pub async fn run_alone(name: &str, config: &Config, bus: Bus, context: JobContext) -> anyhow::Result<()> {
-    let snapshots = SnapshotStore::open(&config.state_place())?;
-    let done: Result<(), JobError> = match name {
-        gate::NAME => Gate::new(bus, &snapshots, config.gate.clone()).run(context).await,
-        runner::NAME => FeatureRunner::new(bus, &snapshots, config.runner.clone()).run(context).await,
-        lake::NAME => LakeWriter::new(bus, &config.lake_place(), config.lake.clone()).run(context).await,
-        embedder::NAME => Embedder::new(bus, super::platform::encoder(config)?, config.embedder.clone()).run(context).await,
-        assembler::NAME => Assembler::new(bus, &snapshots, config.assembler.clone()).run(context).await,
-        indexer::NAME => {
-            let encoder = super::platform::encoder(config)?;
-            let indexes = super::platform::indexes(config, &*encoder).await?;
-            let (caught_up, _) = watch::channel(false);
-            Indexer::new(bus, kept(&indexes, config, &*encoder), config.indexer.clone(), caught_up).run(context).await
-        }
-        other => anyhow::bail!("there is no job `{other}`; `hongniang pipeline list` shows them"),
-    };
-    Ok(done?)
 }

@@ -4,6 +4,6 @@ mod jobs;
 mod platform;
 mod server;
 
-pub use self::jobs::{JOBS, PIPELINES, run_alone, run_together};
+pub use self::jobs::{JOBS, PIPELINES, Told, run_together};
 pub use self::platform::{Log, Platform};
 pub use self::server::{install_metrics, serve};

@@ -1,6 +1,7 @@
 //! The parts of a node, in groups: the log, the indexes, the jobs, the application.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use chrono::Utc;
@@ -13,7 +14,7 @@ use index::vectors::{EdgeVectors, ServerVectors, VectorIndex};
 use pipelines::broker::{BrokerConfig, BrokerError, EmbeddedBroker};
 use pipelines::bus::Bus;
 use pipelines::snapshots::SnapshotStore;
-use pipelines::supervisor::Supervisor;
+use pipelines::supervisor::{Supervisor, watch_lag};
 use ranker::{Parts, Recommender};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +48,9 @@ impl Log {
             let mut settings = BrokerConfig::new(config.data_dir.join("log"));
             settings.listen = config.broker.listen;
             settings.default_partitions = kafka.partitions;
+            settings.segment_bytes = config.broker.segment_bytes;
+            settings.cleanup_interval = Duration::from_secs_f64(config.broker.cleanup_s);
+            settings.sync_interval = Duration::from_millis(config.broker.sync_ms);
             let known = config.data_dir.join(BROKER_ADDRESS);
             match EmbeddedBroker::start(settings).await {
                 Ok(broker) => {
@@ -134,9 +138,10 @@ impl Platform {
         let (table_done, table) = watch::channel(false);
         let (ledger_done, ledger) = watch::channel(false);
         let snapshots = SnapshotStore::open(&config.state_place())?;
-        let shared = jobs::Shared { config: config.clone(), bus: log.bus.clone(), snapshots, encoder: Arc::clone(&encoder) };
+        let shared = jobs::Shared { config: config.clone(), bus: log.bus.clone(), snapshots, encoder: Some(Arc::clone(&encoder)) };
         jobs::spawn_node(&supervisor, &shared, &indexes, Arc::clone(&sink), (table_done, ledger_done));
         jobs::spawn_pipelines(&supervisor, &shared, pipelines);
+        tokio::spawn(watch_lag(&supervisor, log.bus.clone(), jobs::LAG_EVERY));
         let parts = Parts {
             table: Arc::clone(&indexes.table),
             vectors: Arc::clone(&indexes.vectors),
@@ -161,7 +166,7 @@ impl Platform {
     /// Ends the jobs, each saving its state, then the log.
     pub async fn stop(self) {
         self.stop.cancel();
-        let late = self.jobs.shut_down(std::time::Duration::from_secs(20)).await;
+        let late = self.jobs.shut_down(Duration::from_secs(20)).await;
         if !late.is_empty() {
             tracing::warn!(jobs = ?late, "did not end in time; they go on from their last snapshot next time");
         }

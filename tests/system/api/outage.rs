@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pipelines::broker::{BrokerConfig, EmbeddedBroker};
 use pipelines::bus::{Bus, BusConfig, Offsets};
 use serde_json::{Value, json};
-use tests::{TestApp, person};
+use tests::{SmallDisk, TestApp, person};
 
 async fn event_id(app: &TestApp, kind: &str, target: u64) -> String {
     let item = json!({"kind": kind, "actor_id": "1", "target_id": target.to_string()});
@@ -67,32 +67,10 @@ async fn answers_go_on_while_the_event_log_is_away_and_nothing_is_lost() {
     broker.shutdown().await;
 }
 
-/// A file system of its own and of one MiB; unmounted in the end.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    fn mount(at: std::path::PathBuf) -> Option<Self> {
-        std::fs::create_dir_all(&at).unwrap();
-        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&at).output();
-        mounted.is_ok_and(|out| out.status.success()).then_some(Self(at))
-    }
-
-    /// Fills it to the last byte.
-    fn fill(&self) {
-        assert!(std::fs::write(self.0.join("filler"), vec![1; 2 << 20]).unwrap_err().to_string().contains("No space left"));
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_under_the_lake_is_told_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(folder.path().join("lake")) else {
+    let Some(disk) = SmallDisk::mount(folder.path().join("lake"), 1) else {
         println!("skipped: mounting needs root; streams::faults has a lake that cannot be written for another reason");
         return;
     };
@@ -111,8 +89,8 @@ async fn a_full_disk_under_the_lake_is_told_and_loses_nothing() {
     app.until("the job says what is wrong", async || job(&app).await.to_string().contains("No space left on device")).await;
     app.recommend(1, 5).await;
     app.interact("like", 1, 2).await;
-    std::fs::remove_file(disk.0.join("filler")).unwrap();
-    let lake = disk.0.to_str().unwrap().to_owned();
+    disk.free();
+    let lake = disk.path().to_str().unwrap().to_owned();
     let rows = async || {
         let Ok(session) = pipelines::lake::session(&lake).await else { return 0 };
         let Ok(table) = session.table("interactions").await else { return 0 };

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use features::row::FeatureRow;
-use features::sets::{FeatureSet, feature_set};
+use features::sets::{FeatureSet, feature_sets};
 use pipelines::broker::{BrokerConfig, EmbeddedBroker};
 use pipelines::bus::{Bus, BusConfig, Offsets, Record};
 use reqwest::Client;
@@ -19,7 +19,7 @@ use serde_json::Value;
 use tests::KEY;
 
 /// The binary that was built beside this test.
-fn binary() -> std::path::PathBuf {
+pub(crate) fn binary() -> std::path::PathBuf {
     let target = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_path_buf();
     let binary = target.join("hongniang");
     assert!(binary.exists(), "{} is not built: `cargo build --workspace --all-targets` first, as `make test` does", binary.display());
@@ -127,8 +127,7 @@ async fn filed(folder: &Path) -> HashMap<String, usize> {
         *filed.entry(event["event_id"].as_str().unwrap().to_owned()).or_default() += 1;
     }
     let lake = folder.join("lake").display().to_string();
-    for name in ["popularity", "given", "activity_actions", "tag_affinity"] {
-        let set = feature_set(name).unwrap();
+    for set in feature_sets() {
         let batch = pipelines::lake::batch_features(&lake, set).await.unwrap();
         let batch = batch.into_iter().map(|row| (row.record_key(), row)).collect();
         assert_equal(set, &stream_rows(&bus, set).await, &batch);

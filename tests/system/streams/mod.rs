@@ -5,4 +5,8 @@ mod embedding;
 mod equality;
 mod faults;
 mod gate;
+mod owners;
 mod town;
+mod workers;
+
+pub(crate) use town::Dice;

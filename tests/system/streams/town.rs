@@ -18,6 +18,8 @@ use pipelines::lake::{LakeConfig, LakeWriter};
 use pipelines::runner::{FeatureRunner, RunnerConfig};
 use pipelines::snapshots::SnapshotStore;
 use pipelines::supervisor::{JobContext, JobError};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::task::JoinHandle;
 
 /// A small generator, so that a printed seed brings everything back.
@@ -204,6 +206,13 @@ impl Town {
         Job::start("lake", self.supervised, move |context| LakeWriter::new(bus.clone(), &place, config.clone()).run(context))
     }
 
+    /// How many members of a group have joined and been given their share.
+    pub(crate) fn members(&self, group: &str) -> usize {
+        let asking: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &self.bus.config().brokers).create().unwrap();
+        let found = asking.fetch_group_list(Some(group), Duration::from_secs(10)).unwrap();
+        found.groups().iter().filter(|g| g.state() == "Stable").map(|g| g.members().len()).sum()
+    }
+
     /// Every record of a topic that is there now, as a reader of committed records sees it.
     pub(crate) async fn read(&self, topic: &str) -> Vec<Record> {
         let topics = [topic.to_owned()];
@@ -251,7 +260,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    fn start<F, Fut>(name: &'static str, supervised: bool, run: F) -> Self
+    pub(crate) fn start<F, Fut>(name: &'static str, supervised: bool, run: F) -> Self
     where
         F: Fn(JobContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result<(), JobError>> + Send + 'static,

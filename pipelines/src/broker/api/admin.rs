@@ -12,9 +12,7 @@ use kafka_protocol::messages::{
 };
 
 use super::{Call, code, text};
-use crate::broker::config::{SETTINGS, possible, setting};
-use crate::broker::meta::Change;
-use crate::broker::state::storage;
+use crate::broker::config::{SETTINGS, possible, segment_bytes, setting};
 
 const TOPIC: i8 = 2;
 const FROM_TOPIC: i8 = 1;
@@ -35,12 +33,13 @@ pub(super) fn describe_configs(call: &Call<'_>, request: DescribeConfigsRequest)
         let asked = |name: &str| resource.configuration_keys.as_ref().is_none_or(|keys| keys.iter().any(|k| k.as_str() == name));
         let extra = topic.configs.keys().map(String::as_str).filter(|n| SETTINGS.iter().all(|(s, _)| s != n));
         let names = SETTINGS.iter().map(|(name, _)| *name).chain(extra).filter(|name| asked(name));
+        let told = |name: &str| match setting(&topic.configs, name) {
+            "" => segment_bytes(&topic.configs, call.broker.config.segment_bytes).to_string(),
+            value => value.to_owned(),
+        };
         let entry = |name: &str| {
             let source = if topic.configs.contains_key(name) { FROM_TOPIC } else { FROM_DEFAULT };
-            DescribeConfigsResourceResult::default()
-                .with_name(text(name))
-                .with_value(Some(text(setting(&topic.configs, name))))
-                .with_config_source(source)
+            DescribeConfigsResourceResult::default().with_name(text(name)).with_value(Some(text(&told(name)))).with_config_source(source)
         };
         result.with_configs(names.map(entry).collect())
     });
@@ -73,7 +72,7 @@ fn alter(
     if try_only {
         return Ok(());
     }
-    state.meta.write(Change::Topic { name: name.to_owned(), partitions: topic.partitions, configs }).map_err(|e| storage(&e))
+    call.broker.configure_topic(&mut state, name, configs)
 }
 
 /// Replaces settings.

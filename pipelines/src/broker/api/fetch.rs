@@ -85,7 +85,9 @@ fn partition(call: &Call<'_>, topic: &str, wanted: &FetchPartition, committed_on
 pub(super) fn list_offsets(call: &Call<'_>, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let committed_only = request.isolation_level == 1;
     let one = |topic: &str, partition: i32, timestamp: i64| {
-        let answer = ListOffsetsPartitionResponse::default().with_partition_index(partition).with_leader_epoch(0);
+        // Older versions, which kcat speaks, have no epoch.
+        let epoch = if call.version >= 4 { 0 } else { -1 };
+        let answer = ListOffsetsPartitionResponse::default().with_partition_index(partition).with_leader_epoch(epoch);
         let Some(log) = call.broker.partition(topic, partition) else {
             return answer.with_error_code(ResponseError::UnknownTopicOrPartition.code());
         };

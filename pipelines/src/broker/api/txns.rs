@@ -84,5 +84,8 @@ pub(super) fn end(call: &Call<'_>, request: EndTxnRequest) -> EndTxnResponse {
         .and_then(|()| state.end_transaction(name, request.committed));
     drop(state);
     call.broker.appended.notify_waiters();
+    // A full disk is no reason to give the transaction up: the client asks again.
+    let ended =
+        ended.map_err(|error| if error == ResponseError::KafkaStorageError { ResponseError::CoordinatorNotAvailable } else { error });
     EndTxnResponse::default().with_error_code(code(&ended))
 }

@@ -1,6 +1,7 @@
 //! One partition on disk.
 
 mod batch;
+mod codec;
 mod compact;
 mod partition;
 mod producers;
@@ -8,4 +9,5 @@ mod records;
 mod segment;
 
 pub(super) use self::batch::Header;
+pub(super) use self::compact::Policy;
 pub(super) use self::partition::{Aborted, Partition};

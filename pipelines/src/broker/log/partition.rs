@@ -9,6 +9,7 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
 use super::batch::{self, BatchError, Header};
+use super::compact::Cleaned;
 use super::producers::{Producers, Verdict};
 use super::records;
 use super::segment::Segment;
@@ -35,12 +36,16 @@ pub(crate) struct Partition {
     pub(super) segments: Vec<Segment>,
     pub(super) start_offset: i64,
     pub(super) next_offset: i64,
-    pub(super) compacted_to: i64,
+    pub(super) cleaned: Cleaned,
     producers: Producers,
     open: HashMap<i64, i64>,
     pub(super) aborted: Vec<Aborted>,
-    segment_bytes: u64,
+    pub(super) segment_bytes: u64,
+    deleted: bool,
 }
+
+/// Where a partition remembers its compactions.
+const CLEANED: &str = "cleaned";
 
 fn storage(error: &io::Error) -> ResponseError {
     tracing::error!(%error, "the log cannot be written or read");
@@ -68,12 +73,14 @@ impl Partition {
             segments: opened.collect::<io::Result<_>>()?,
             start_offset: 0,
             next_offset: 0,
-            compacted_to: 0,
+            cleaned: Cleaned::default(),
             producers: Producers::default(),
             open: HashMap::new(),
             aborted: Vec::new(),
             segment_bytes,
+            deleted: false,
         };
+        partition.drop_contained()?;
         if partition.segments.is_empty() {
             partition.segments.push(Segment::create(folder, 0)?);
         }
@@ -81,7 +88,23 @@ impl Partition {
         Ok(partition)
     }
 
+    /// Removes segments whose records are in the one before: a kill came while that one took their place.
+    fn drop_contained(&mut self) -> io::Result<()> {
+        let mut at = 1;
+        while at < self.segments.len() {
+            if self.segments[at - 1].last_offset() >= self.segments[at].base_offset {
+                std::fs::remove_file(&self.segments[at].file.path)?;
+                self.segments.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+        Ok(())
+    }
+
     fn restore(&mut self) -> io::Result<()> {
+        let cleaned = std::fs::read(self.folder.join(CLEANED)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        self.cleaned = cleaned.unwrap_or_default();
         let start = std::fs::read_to_string(self.folder.join("start")).ok().and_then(|s| s.trim().parse().ok());
         self.start_offset = start.unwrap_or(0).max(self.segments[0].base_offset);
         for i in 0..self.segments.len() {
@@ -147,6 +170,29 @@ impl Partition {
 
     fn active(&mut self) -> &mut Segment {
         self.segments.last_mut().expect("a partition has a segment")
+    }
+
+    /// Remembers, beside the segments, up to where they are compacted.
+    pub(super) fn remember_cleaned(&mut self, cleaned: Cleaned) -> io::Result<()> {
+        let beside = self.folder.join("cleaned.tmp");
+        std::fs::write(&beside, serde_json::to_vec(&cleaned)?)?;
+        std::fs::rename(&beside, self.folder.join(CLEANED))?;
+        self.cleaned = cleaned;
+        Ok(())
+    }
+
+    /// Says at which size segments are closed from now on.
+    pub(crate) fn set_segment_bytes(&mut self, bytes: u64) {
+        self.segment_bytes = bytes;
+    }
+
+    /// Says that the topic is gone, so that nothing is put into its folder any more.
+    pub(crate) fn delete(&mut self) {
+        self.deleted = true;
+    }
+
+    pub(super) fn is_deleted(&self) -> bool {
+        self.deleted
     }
 
     /// Closes the active segment and begins a new one.
@@ -232,7 +278,7 @@ impl Partition {
             self.roll()?;
         }
         while self.segments.len() > 1 && self.segments[0].last_offset() < offset {
-            std::fs::remove_file(&self.segments[0].path)?;
+            std::fs::remove_file(&self.segments[0].file.path)?;
             self.segments.remove(0);
         }
         self.aborted.retain(|a| a.last_offset >= offset);
@@ -248,7 +294,8 @@ impl Partition {
         let mut total: u64 = self.segments.iter().map(|s| s.size).sum();
         let mut keep_from = 0;
         for segment in &self.segments[..self.segments.len() - 1] {
-            let much = u64::try_from(retention_bytes).is_ok_and(|limit| total > limit);
+            // So much is kept at least: a segment goes when enough is left without it.
+            let much = u64::try_from(retention_bytes).is_ok_and(|limit| total.saturating_sub(segment.size) >= limit);
             if !(old(segment) || much) || segment.last_offset() >= self.last_stable_offset() {
                 break;
             }

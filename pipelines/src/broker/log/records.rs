@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::batch::{HEADER, Header};
+use super::codec;
 
 /// One record of a decoded batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,14 +18,9 @@ pub(super) struct RecordView {
     pub(super) whole: Range<usize>,
 }
 
-/// The uncompressed records section of a batch; `None` for codecs that are not read here (gzip, snappy, lz4).
+/// The uncompressed records section of a batch; `None` when it is not what its codec says.
 pub(super) fn section(header: &Header, batch: &[u8]) -> Option<Vec<u8>> {
-    let section = batch.get(HEADER..)?;
-    match header.codec() {
-        0 => Some(section.to_vec()),
-        4 => zstd::stream::decode_all(section).ok(),
-        _ => None,
-    }
+    codec::unpack(header.codec(), batch.get(HEADER..)?)
 }
 
 fn varint(bytes: &[u8], at: &mut usize) -> Option<i64> {

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::batch::{HEADER, Header, crc_fits};
 
@@ -14,12 +15,31 @@ pub(super) struct Placed {
     pub(super) position: u64,
 }
 
+/// The file behind a segment; whoever holds it reads what was there, whatever becomes of the segment.
+#[derive(Debug)]
+pub(super) struct SegmentFile {
+    pub(super) path: PathBuf,
+    file: File,
+}
+
+impl SegmentFile {
+    fn read_exact(&self, position: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        self.file.read_exact_at(&mut bytes, position)?;
+        Ok(bytes)
+    }
+
+    /// One batch.
+    pub(super) fn batch(&self, placed: &Placed) -> io::Result<Vec<u8>> {
+        self.read_exact(placed.position, placed.header.len)
+    }
+}
+
 /// One file of the log.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) base_offset: i64,
-    pub(super) path: PathBuf,
-    file: File,
+    pub(super) file: Arc<SegmentFile>,
     pub(super) size: u64,
     pub(super) batches: Vec<Placed>,
     dirty: bool,
@@ -34,7 +54,7 @@ impl Segment {
     pub(super) fn create(folder: &Path, base_offset: i64) -> io::Result<Self> {
         let path = folder.join(file_name(base_offset));
         let file = OpenOptions::new().create(true).read(true).write(true).truncate(true).open(&path)?;
-        Ok(Self { base_offset, path, file, size: 0, batches: Vec::new(), dirty: false })
+        Ok(Self { base_offset, file: Arc::new(SegmentFile { path, file }), size: 0, batches: Vec::new(), dirty: false })
     }
 
     /// Opens a segment and reads its batch headers. With `check`, every batch is held against its CRC; what follows the last good
@@ -42,17 +62,18 @@ impl Segment {
     pub(super) fn open(path: PathBuf, base_offset: i64, check: bool) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
         let end = file.metadata()?.len();
-        let mut segment = Self { base_offset, path, file, size: 0, batches: Vec::new(), dirty: false };
+        let file = Arc::new(SegmentFile { path, file });
+        let mut segment = Self { base_offset, file, size: 0, batches: Vec::new(), dirty: false };
         while let Some(header) = segment.header_at(segment.size, end)? {
-            if check && !crc_fits(&segment.read_exact(segment.size, header.len)?) {
+            if check && !crc_fits(&segment.file.read_exact(segment.size, header.len)?) {
                 break;
             }
             segment.batches.push(Placed { header, position: segment.size });
             segment.size += header.len as u64;
         }
         if segment.size < end {
-            tracing::warn!(path = %segment.path.display(), from = segment.size, to = end, "cut a torn tail");
-            segment.file.set_len(segment.size)?;
+            tracing::warn!(path = %segment.file.path.display(), from = segment.size, to = end, "cut a torn tail");
+            segment.file.file.set_len(segment.size)?;
         }
         Ok(segment)
     }
@@ -61,20 +82,18 @@ impl Segment {
         if position + HEADER as u64 > end {
             return Ok(None);
         }
-        let header = Header::parse(&self.read_exact(position, HEADER)?).ok();
+        let header = Header::parse(&self.file.read_exact(position, HEADER)?).ok();
         let follows = |h: &Header| self.batches.last().is_none_or(|last| h.base_offset > last.header.last_offset);
         Ok(header.filter(|h| position + h.len as u64 <= end && follows(h)))
     }
 
-    fn read_exact(&self, position: u64, len: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; len];
-        self.file.read_exact_at(&mut bytes, position)?;
-        Ok(bytes)
-    }
-
     /// Appends a batch whose offsets are set.
     pub(super) fn append(&mut self, header: Header, batch: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(batch, self.size)?;
+        if let Err(error) = self.file.file.write_all_at(batch, self.size) {
+            // Part of a batch, as a full disk leaves it, must not lie behind a shorter one that comes next.
+            self.file.file.set_len(self.size)?;
+            return Err(error);
+        }
         self.batches.push(Placed { header, position: self.size });
         self.size += batch.len() as u64;
         self.dirty = true;
@@ -83,7 +102,7 @@ impl Segment {
 
     /// One batch.
     pub(super) fn batch(&self, placed: &Placed) -> io::Result<Vec<u8>> {
-        self.read_exact(placed.position, placed.header.len)
+        self.file.batch(placed)
     }
 
     /// Whole batches from the one that holds `offset`, ending before `upto`: at least one, then as many as fit `max_bytes`.
@@ -97,7 +116,7 @@ impl Segment {
             }
             len += placed.header.len;
         }
-        if len == 0 { Ok(Vec::new()) } else { self.read_exact(self.batches[first].position, len) }
+        if len == 0 { Ok(Vec::new()) } else { self.file.read_exact(self.batches[first].position, len) }
     }
 
     /// Offset of the last record; before the base when there is none.
@@ -112,6 +131,6 @@ impl Segment {
 
     /// A handle to force to the disk, if something was written since the last call.
     pub(super) fn take_dirty(&mut self) -> Option<io::Result<File>> {
-        std::mem::take(&mut self.dirty).then(|| self.file.try_clone())
+        std::mem::take(&mut self.dirty).then(|| self.file.file.try_clone())
     }
 }

@@ -3,22 +3,29 @@
 //! Apache Kafka comes from its Maven artifacts (`deploy/kafka/kafka.sh`). With `HONGNIANG_TEST_KAFKA=required`, as `make test` sets it, a
 //! missing one is a failure; otherwise that half is skipped and says so.
 
+mod brokers;
+mod cleaning;
+mod codecs;
+mod full_disk;
+mod groups;
+mod kill;
+mod raw;
+mod txns;
+
 use std::future::Future;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pipelines::broker::{BrokerConfig, EmbeddedBroker};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{BaseRecord, FutureProducer, FutureRecord, Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::Timeout;
-
-use crate::layout::root;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -115,19 +122,6 @@ async fn records_come_back_whole(brokers: &str) {
     assert_eq!((got[1].key(), got[2].payload()), (None, None));
 }
 
-async fn codecs_are_stored_as_they_come(brokers: &str) {
-    for codec in ["none", "gzip", "zstd"] {
-        let topic = topic(brokers, codec, 1, &[]).await;
-        let producer = producer(brokers, &[("compression.type", codec)]);
-        let all: Vec<String> = (0..200).map(|i| format!("{i} 爬山爬山爬山爬山爬山")).collect();
-        for text in &all {
-            send(&producer, &topic, 0, Some("k"), Some(text)).await;
-        }
-        let got = take(&assigned(brokers, &topic, 0, Offset::Beginning, &[]), 200, PATIENCE);
-        assert_eq!(texts(&got), all, "{codec}");
-    }
-}
-
 async fn a_waiting_fetch_is_answered_when_something_comes(brokers: &str) {
     let topic = topic(brokers, "poll", 1, &[]).await;
     let reader = assigned(brokers, &topic, 0, Offset::Beginning, &[("fetch.wait.max.ms", "10000")]);
@@ -158,89 +152,6 @@ async fn offsets_are_found_by_time(brokers: &str) {
     assert_eq!(at(1_600_000_000_000), Offset::Offset(0));
     assert_eq!(at(1_800_000_000_000), Offset::End);
     assert_eq!(reader.fetch_watermarks(&topic, 0, PATIENCE).unwrap(), (0, 10));
-}
-
-async fn groups_share_out_commit_and_take_over(brokers: &str) {
-    let topic = topic(brokers, "group", 4, &[]).await;
-    let group = format!("g-{topic}");
-    let producer = producer(brokers, &[]);
-    for i in 0..40 {
-        send(&producer, &topic, i % 4, None, Some(&i.to_string())).await;
-    }
-    let member = || {
-        let member = consumer(brokers, &group, &[("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "500")]);
-        member.subscribe(&[&topic]).unwrap();
-        member
-    };
-    let (first, second) = (member(), member());
-    let deadline = Instant::now() + Duration::from_secs(40);
-    let shares = |a: &BaseConsumer, b: &BaseConsumer| (a.assignment().unwrap().count(), b.assignment().unwrap().count());
-    while shares(&first, &second) != (2, 2) {
-        first.poll(Duration::from_millis(50));
-        second.poll(Duration::from_millis(50));
-        assert!(Instant::now() < deadline, "the group does not settle: {:?}", shares(&first, &second));
-    }
-    first.unsubscribe();
-    drop(first);
-    while second.assignment().unwrap().count() != 4 {
-        second.poll(Duration::from_millis(50));
-        assert!(Instant::now() < deadline + Duration::from_secs(20), "nobody takes over");
-    }
-    let mut done = TopicPartitionList::new();
-    (0..4).for_each(|p| done.add_partition_offset(&topic, p, Offset::Offset(7)).unwrap());
-    second.commit(&done, CommitMode::Sync).unwrap();
-    drop(second);
-    let committed = consumer(brokers, &group, &[]).committed_offsets(done, PATIENCE).unwrap();
-    assert!(committed.elements().iter().all(|e| e.offset() == Offset::Offset(7)), "{committed:?}");
-}
-
-async fn transactions_are_atomic(brokers: &str) {
-    let topic = topic(brokers, "txn", 2, &[]).await;
-    let (id, group) = (format!("t-{topic}"), format!("tg-{topic}"));
-    let producer = producer(brokers, &[("transactional.id", &id)]);
-    producer.init_transactions(PATIENCE).unwrap();
-    let reader = consumer(brokers, &group, &[]);
-    let commit = |offset: i64| {
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&topic, 0, Offset::Offset(offset)).unwrap();
-        producer.send_offsets_to_transaction(&list, &reader.group_metadata().unwrap(), PATIENCE).unwrap();
-    };
-    for (text, good) in [("one", true), ("lost", false), ("two", true)] {
-        producer.begin_transaction().unwrap();
-        send(&producer, &topic, 0, None, Some(text)).await;
-        send(&producer, &topic, 1, None, Some(text)).await;
-        commit(if good { 1 } else { 99 });
-        if good { producer.commit_transaction(PATIENCE).unwrap() } else { producer.abort_transaction(PATIENCE).unwrap() }
-    }
-    producer.begin_transaction().unwrap();
-    send(&producer, &topic, 0, None, Some("open")).await;
-    for partition in 0..2 {
-        let committed = assigned(brokers, &topic, partition, Offset::Beginning, &[("isolation.level", "read_committed")]);
-        assert_eq!(texts(&take(&committed, 9, Duration::from_secs(2))), ["one", "two"]);
-    }
-    let everything = assigned(brokers, &topic, 0, Offset::Beginning, &[("isolation.level", "read_uncommitted")]);
-    assert_eq!(texts(&take(&everything, 4, PATIENCE)), ["one", "lost", "two", "open"]);
-    let mut list = TopicPartitionList::new();
-    list.add_partition(&topic, 0);
-    assert_eq!(reader.committed_offsets(list, PATIENCE).unwrap().elements()[0].offset(), Offset::Offset(1));
-}
-
-async fn a_newer_producer_fences_the_older_off(brokers: &str) {
-    let topic = topic(brokers, "fence", 1, &[]).await;
-    let id = format!("t-{topic}");
-    let older = producer(brokers, &[("transactional.id", &id)]);
-    older.init_transactions(PATIENCE).unwrap();
-    older.begin_transaction().unwrap();
-    send(&older, &topic, 0, None, Some("older")).await;
-    let newer = producer(brokers, &[("transactional.id", &id)]);
-    newer.init_transactions(PATIENCE).unwrap();
-    newer.begin_transaction().unwrap();
-    send(&newer, &topic, 0, None, Some("newer")).await;
-    newer.commit_transaction(PATIENCE).unwrap();
-    let fenced = older.commit_transaction(PATIENCE).unwrap_err();
-    assert!(matches!(&fenced, KafkaError::Transaction(e) if e.is_fatal()), "{fenced}");
-    let committed = assigned(brokers, &topic, 0, Offset::Beginning, &[("isolation.level", "read_committed")]);
-    assert_eq!(texts(&take(&committed, 9, Duration::from_secs(2))), ["newer"]);
 }
 
 async fn administration(brokers: &str) {
@@ -328,91 +239,39 @@ async fn case<F: Future<Output = ()>>(name: &str, run: F) {
 
 async fn suite(brokers: &str) {
     case("records come back whole", records_come_back_whole(brokers)).await;
-    case("codecs", codecs_are_stored_as_they_come(brokers)).await;
+    case("codecs", codecs::batches_are_stored_as_they_come(brokers)).await;
     case("long poll", a_waiting_fetch_is_answered_when_something_comes(brokers)).await;
     case("offsets by time", offsets_are_found_by_time(brokers)).await;
-    case("groups", groups_share_out_commit_and_take_over(brokers)).await;
-    case("transactions", transactions_are_atomic(brokers)).await;
-    case("fencing", a_newer_producer_fences_the_older_off(brokers)).await;
+    case("groups", groups::groups_share_out_commit_and_take_over(brokers)).await;
+    case("a member dies", groups::the_share_of_a_member_that_dies_goes_to_the_others(brokers)).await;
+    case("owners", groups::one_owns_a_job_and_a_newcomer_does_not_disturb(brokers)).await;
+    case("labels", groups::another_label_begins_anew(brokers)).await;
+    case("transactions", txns::transactions_are_atomic(brokers)).await;
+    case("fencing", txns::a_newer_producer_fences_the_older_off(brokers)).await;
+    case("idempotence", txns::a_repeat_is_recognised_and_a_gap_refused(brokers)).await;
     case("administration", administration(brokers)).await;
     case("delete records", deleted_records_move_the_start(brokers)).await;
     case("too large", too_large_messages_are_refused(brokers)).await;
     case("order", fifty_thousand_records_keep_their_order(brokers)).await;
+    case("compaction", cleaning::of_each_key_the_newest_is_left(brokers)).await;
+    case("retention by time", cleaning::what_is_too_old_goes(brokers)).await;
+    case("retention by size", cleaning::what_is_too_much_goes(brokers)).await;
     case("kcat", kcat_speaks_to_it(brokers)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_embedded_broker_conforms() {
     let folder = tempfile::tempdir().unwrap();
-    let broker = EmbeddedBroker::start(BrokerConfig::new(folder.path())).await.unwrap();
+    let config = BrokerConfig { cleanup_interval: Duration::from_millis(300), ..BrokerConfig::new(folder.path()) };
+    let broker = EmbeddedBroker::start(config).await.unwrap();
     suite(&broker.bootstrap()).await;
     broker.shutdown().await;
 }
 
-/// A running Apache Kafka; killed when dropped.
-struct ApacheKafka(Child);
-
-impl Drop for ApacheKafka {
-    fn drop(&mut self) {
-        let _ = self.0.kill(); // it may be gone already
-        let _ = self.0.wait();
-    }
-}
-
-/// Two free ports in a row, for broker and controller; below those that the system gives to others by itself, so that nobody takes them
-/// between the look and the start.
-fn free_pair() -> u16 {
-    let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let begin = 20_000 + u16::try_from(std::process::id() % 5_000).unwrap() * 2;
-    (begin..30_100).step_by(2).find(|port| free(*port) && free(port + 1)).expect("two free ports")
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn apache_kafka_conforms() {
-    let script = root().join("deploy/kafka/kafka.sh");
-    let fetched = Command::new(&script).arg("fetch").status().is_ok_and(|s| s.success());
-    if !fetched {
-        assert!(std::env::var("HONGNIANG_TEST_KAFKA").as_deref() != Ok("required"), "Apache Kafka could not be fetched");
-        println!("skipped: Apache Kafka could not be fetched");
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
-    let port = free_pair();
-    let mut kafka = ApacheKafka(Command::new(&script).args(["run", &port.to_string()]).arg(folder.path()).spawn().unwrap());
-    let brokers = format!("127.0.0.1:{port}");
-    let deadline = Instant::now() + Duration::from_secs(90);
-    while consumer(&brokers, "probe", &[]).fetch_metadata(None, Duration::from_secs(1)).is_err() {
-        assert!(
-            Instant::now() < deadline && kafka.0.try_wait().unwrap().is_none(),
-            "Apache Kafka does not start: {}",
-            std::fs::read_to_string(folder.path().join("kafka.log")).unwrap_or_default()
-        );
-    }
-    suite(&brokers).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_embedded_broker_comes_back_as_it_was() {
-    let folder = tempfile::tempdir().unwrap();
-    let broker = EmbeddedBroker::start(BrokerConfig::new(folder.path())).await.unwrap();
-    let brokers = broker.bootstrap();
-    let topic = topic(&brokers, "back", 1, &[]).await;
-    let id = format!("t-{topic}");
-    let writer = producer(&brokers, &[("transactional.id", &id)]);
-    writer.init_transactions(PATIENCE).unwrap();
-    writer.begin_transaction().unwrap();
-    send(&writer, &topic, 0, None, Some("done")).await;
-    writer.commit_transaction(PATIENCE).unwrap();
-    writer.begin_transaction().unwrap();
-    send(&writer, &topic, 0, None, Some("open")).await;
-    drop(writer);
-    broker.shutdown().await;
-    let mut config = BrokerConfig::new(folder.path());
-    config.listen = brokers.parse().unwrap();
-    let broker = EmbeddedBroker::start(config).await.unwrap();
-    let writer = producer(&brokers, &[("transactional.id", &id)]);
-    writer.init_transactions(PATIENCE).unwrap();
-    let committed = assigned(&brokers, &topic, 0, Offset::Beginning, &[("isolation.level", "read_committed")]);
-    assert_eq!(texts(&take(&committed, 9, Duration::from_secs(2))), ["done"]);
-    broker.shutdown().await;
+    let Some(mut kafka) = brokers::Process::apache(folder.path()).await else { return };
+    suite(&kafka.brokers).await;
+    kill::acknowledged_records_outlive_kills(&mut kafka).await;
 }

@@ -1,0 +1,32 @@
+//! Compressed batches.
+
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::topic_partition_list::Offset;
+
+use super::raw::Raw;
+use super::{PATIENCE, assigned, client, take, texts, topic};
+
+/// Codecs with their number in a batch's attributes.
+const CODECS: [(&str, u8); 5] = [("none", 0), ("gzip", 1), ("snappy", 2), ("lz4", 3), ("zstd", 4)];
+
+/// Many records a batch, so that there is something to compress; looked at as the broker serves them, and read.
+pub(super) async fn batches_are_stored_as_they_come(brokers: &str) {
+    for (codec, number) in CODECS {
+        let topic = topic(brokers, codec, 1, &[]).await;
+        let mut config = client(brokers);
+        config.set("enable.idempotence", "true").set("linger.ms", "200").set("compression.type", codec);
+        let producer: FutureProducer = config.create().unwrap();
+        let all: Vec<String> = (0..500).map(|i| format!("{i} 爬山爬山爬山爬山爬山")).collect();
+        let sent = all.iter().map(|text| producer.send(FutureRecord::to(&topic).key("k").payload(text), PATIENCE));
+        for sent in futures::future::join_all(sent).await {
+            sent.unwrap();
+        }
+        let batches = Raw::connect(brokers).batches(&topic, 0);
+        assert!(batches.iter().any(|b| b.records > 100), "{codec}: {batches:?}");
+        for batch in batches.iter().filter(|b| b.records > 1) {
+            assert_eq!(batch.codec, number, "{codec}: {batches:?}");
+        }
+        let got = take(&assigned(brokers, &topic, 0, Offset::Beginning, &[]), all.len(), PATIENCE);
+        assert_eq!(texts(&got), all, "{codec}");
+    }
+}
