@@ -166,6 +166,13 @@ pub struct InteractionEvent {
     /// Position in that deck, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<u32>,
+    /// Experiment arms that held for the actor when the deck was made, each as `experiment:arm`; set on impressions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub experiments: Vec<String>,
+    /// The chance, 0 to 1, with which the draw of the deck would have put the target first among all it drew from, before diversity, caps
+    /// and guaranteed places; set on impressions. Given who stood before, the chance of a position is `p / (1 - sum of p before it)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub propensity: Option<f64>,
 }
 
 /// A sign of life.

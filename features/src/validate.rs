@@ -164,6 +164,8 @@ fn interaction(check: &mut Check, e: &InteractionEvent) {
         "deck_id",
         "is missing; an impression names the deck that showed it",
     );
+    check.list("experiments", &e.experiments, 20, 130);
+    check.that(e.propensity.is_none_or(|p| (0.0..=1.0).contains(&p)), "propensity", "must be 0 to 1");
 }
 
 fn presence(check: &mut Check, e: &PresenceEvent) {

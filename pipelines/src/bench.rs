@@ -89,6 +89,8 @@ impl StreamBench {
             tags,
             deck_id: Some(format!("d{}", n / 20)),
             position: Some(u32::try_from(n % 20).unwrap_or(0)),
+            experiments: Vec::new(),
+            propensity: None,
         });
         OutRecord::new(Topic::Interactions.name(), actor.to_string(), Some(event.encode()))
     }

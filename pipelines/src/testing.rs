@@ -86,6 +86,8 @@ fn event(random: &mut ChaCha8Rng, seed: u64, n: usize) -> Event {
                 tags,
                 deck_id,
                 position: None,
+                experiments: Vec::new(),
+                propensity: None,
             })
         }
     }

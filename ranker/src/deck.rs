@@ -26,6 +26,10 @@ pub struct Deck {
     pub config_version: String,
     /// The city of the viewer's profile, whose weights and hot pool apply; none without a city.
     pub region: Option<String>,
+    /// The strategy that said what people are worth.
+    pub strategy: String,
+    /// Experiment arms that held for the viewer, each as `experiment:arm`; `holdout:in` or `holdout:out` where there is a holdout.
+    pub experiments: Vec<String>,
     /// The people, in order.
     pub items: Vec<DeckItem>,
     /// Candidates that a filter refused.
@@ -41,8 +45,14 @@ pub struct Deck {
 pub struct DeckItem {
     /// Who.
     pub user_id: UserId,
-    /// `match · popularity^popularity_exponent · (1 + impressions/exposure_scale)^−exposure_exponent`: how good, before chance.
+    /// The strategy that said what the person is worth.
+    pub strategy: String,
+    /// What the strategy says, 0 to 1; of `formula` the match.
+    pub worth: f32,
+    /// `worth · popularity^popularity_exponent · (1 + impressions/exposure_scale)^−exposure_exponent`: how good, before chance.
     pub score: f32,
+    /// The chance, 0 to 1, with which the draw puts this person first among all it drew from, before diversity, caps and newcomers.
+    pub propensity: f32,
     /// How far, as a bucket over snapped cells.
     #[schema(value_type = String, example = "5-10 km")]
     pub distance: Bucket,
@@ -100,7 +110,7 @@ pub struct Term {
 }
 
 /// How a place was drawn:
-/// `key = sharpness·ln(match) + popularity_exponent·ln(popularity) + exposure_exponent·ln(exposure) + temperature·noise`.
+/// `key = sharpness·ln(worth) + popularity_exponent·ln(popularity) + exposure_exponent·ln(exposure) + temperature·noise`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Draw {
     /// Smoothed like rate over that of a stranger, within the configured bounds.

@@ -10,13 +10,16 @@ use crate::selector::Scored;
 /// Values from which a term is worth words.
 const HIGH: f32 = 0.6;
 
-/// The item of a scored person, with at most `reasons` reasons.
-pub(crate) fn item(scored: Scored<'_>, reasons: usize) -> DeckItem {
+/// The item of a person whom a strategy scored, with at most `reasons` reasons.
+pub(crate) fn item(scored: Scored<'_>, strategy: &str, reasons: usize) -> DeckItem {
     let reasons = words(&scored, reasons);
     let (generation, version) = scored.pair.candidate.version();
     DeckItem {
         user_id: scored.pair.candidate.user(),
+        strategy: strategy.to_owned(),
+        worth: scored.worth,
         score: scored.score,
+        propensity: scored.propensity,
         distance: scored.pair.bucket(),
         sources: scored.sources,
         sides: scored.sides,

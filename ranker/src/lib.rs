@@ -8,6 +8,7 @@
 //! | sources, in parallel, each with a time limit and a budget | [`sources::Source`] | `sources` |
 //! | filters: hard, both ways, unknown means no | [`filters::Filter`] | `filters` |
 //! | scorers: what one person is worth to another, both ways | [`scorers::Scorer`] | `scorers` |
+//! | strategy: what a candidate is worth, by the formula or otherwise | [`strategy::Strategy`] | `strategy` |
 //! | selector: weighted draw, diversity, caps, newcomers | [`selector::Selector`] | `selector` |
 //!
 //! Promises:
@@ -25,6 +26,7 @@ pub mod config;
 pub mod deck;
 pub mod error;
 pub mod eval;
+pub mod experiments;
 mod explain;
 pub mod face;
 pub mod filters;
@@ -35,6 +37,7 @@ mod recommend;
 pub mod scorers;
 pub mod selector;
 pub mod sources;
+pub mod strategy;
 pub mod warm;
 
 #[cfg(test)]

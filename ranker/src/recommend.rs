@@ -11,18 +11,20 @@ use index::ledger::Ledger;
 use index::table::PortraitTable;
 use index::vectors::VectorIndex;
 
-use crate::config::{RankerConfig, Regions};
+use crate::config::RankerConfig;
 use crate::deck::{Deck, DeckItem, Removed};
 use crate::error::{ConfigError, RankError};
+use crate::experiments::Plans;
 use crate::explain;
 use crate::face::Face;
-use crate::filters::{self, Filter, Scene};
+use crate::filters::{self, Entrant, Filter, Scene};
 use crate::measure::{StageTiming, Watch, failed};
-use crate::names::SourceName;
+use crate::names::{SourceName, TermName};
 use crate::query::{self, DeckRequest, Hydrator, Query};
-use crate::scorers::{self, Scorer};
+use crate::scorers::{self, Column, Scorer};
 use crate::selector::{Diverse, Scored, Selector};
 use crate::sources::{self, Candidate, Source};
+use crate::strategy::{Case, Strategies};
 
 /// What the ranker looks into.
 #[derive(Clone)]
@@ -53,7 +55,8 @@ pub struct Recheck {
 /// Makes decks.
 pub struct Recommender {
     parts: Parts,
-    regions: Regions,
+    plans: Plans,
+    strategies: Strategies,
     hydrators: Vec<Box<dyn Hydrator>>,
     page_hydrators: Vec<Box<dyn Hydrator>>,
     sources: Vec<Box<dyn Source>>,
@@ -70,14 +73,23 @@ struct Found {
 }
 
 impl Recommender {
-    /// A recommender with the stages of the house.
+    /// A recommender with the stages and strategies of the house.
     ///
     /// # Errors
     /// When the configuration does not make sense.
     pub fn new(parts: Parts, config: &RankerConfig) -> Result<Self, ConfigError> {
+        Self::with_strategies(parts, config, Strategies::default())
+    }
+
+    /// The same with strategies of your own, which the configuration may name.
+    ///
+    /// # Errors
+    /// When the configuration does not make sense or names a strategy that is not among them.
+    pub fn with_strategies(parts: Parts, config: &RankerConfig, strategies: Strategies) -> Result<Self, ConfigError> {
         Ok(Self {
             parts,
-            regions: Regions::new(config)?,
+            plans: Plans::new(config, &strategies)?,
+            strategies,
             hydrators: query::hydrators(),
             page_hydrators: query::page_hydrators(),
             sources: sources::sources(),
@@ -93,9 +105,9 @@ impl Recommender {
         Self { sources, ..self }
     }
 
-    /// What holds in a region.
-    pub fn regions(&self) -> &Regions {
-        &self.regions
+    /// What holds for whom.
+    pub fn plans(&self) -> &Plans {
+        &self.plans
     }
 
     /// Makes a deck. Equal requests over equal parts give equal decks, but for the timings.
@@ -135,7 +147,7 @@ impl Recommender {
     }
 
     fn hydrate(&self, request: &DeckRequest, hydrators: &[Box<dyn Hydrator>]) -> Result<(Query, Vec<StageTiming>), RankError> {
-        let mut query = Query::begin(request, &self.parts, |region| Arc::clone(self.regions.get(region)))?;
+        let mut query = Query::begin(request, &self.parts, |region| self.plans.get(region, request.viewer, request.now))?;
         let timings = hydrators.iter().map(|hydrator| hydrator.run(&mut query, &self.parts)).collect::<Result<_, _>>()?;
         Ok((query, timings))
     }
@@ -181,20 +193,12 @@ impl Recommender {
         // Candidates come in order of rank: those that stood low in every source go.
         entrants.sort_by_key(|entrant| (entrant.rank, entrant.pair.candidate.user()));
         entrants.truncate(query.config().deck.candidates_to_score);
-        let mut columns = Vec::with_capacity(self.scorers.len());
-        for scorer in &self.scorers {
-            let (column, timing) = scorer.run(&entrants, &query.config().curves);
-            columns.push((scorer.name(), column));
-            timings.push(timing);
-        }
-        let watch = Watch::start("scorer", "combine", entrants.len());
-        let scored: Vec<Scored<'_>> =
-            entrants.into_iter().enumerate().map(|(at, entrant)| Scored::new(entrant, &columns, at, query)).collect();
-        timings.push(watch.stop(scored.len()));
+        let scored = self.score(query, entrants, &mut timings);
         let limit = request.limit.min(query.config().deck.size);
         let (slate, timing) = self.selector.run(query, scored, limit);
         timings.push(timing);
         removed.sort_by_key(|r| (r.filter, r.user_id));
+        let strategy = &query.config().strategy;
         Ok(Deck {
             deck_id: request.deck_id.clone(),
             viewer: request.viewer,
@@ -202,11 +206,30 @@ impl Recommender {
             seed: request.seed,
             config_version: query.effective.version.clone(),
             region: query.region().map(str::to_owned),
-            items: slate.into_iter().map(|scored| explain::item(scored, query.config().deck.reasons)).collect(),
+            strategy: strategy.clone(),
+            experiments: query.effective.experiments.clone(),
+            items: slate.into_iter().map(|scored| explain::item(scored, strategy, query.config().deck.reasons)).collect(),
             removed,
             degraded,
             timings,
         })
+    }
+
+    /// Terms and sides of every entrant, what the strategy makes of them, and their keys.
+    fn score<'a>(&self, query: &Query, entrants: Vec<Entrant<'a>>, timings: &mut Vec<StageTiming>) -> Vec<Scored<'a>> {
+        let mut columns: Vec<(TermName, Column)> = Vec::with_capacity(self.scorers.len());
+        for scorer in &self.scorers {
+            let (column, timing) = scorer.run(&entrants, &query.config().curves);
+            columns.push((scorer.name(), column));
+            timings.push(timing);
+        }
+        let watch = Watch::start("scorer", "combine", entrants.len());
+        let cases: Vec<Case<'_>> = entrants.into_iter().enumerate().map(|(at, entrant)| Case::new(entrant, &columns, at, query)).collect();
+        timings.push(watch.stop(cases.len()));
+        let strategy = self.strategies.get(&query.config().strategy).expect("plans hold known strategies only");
+        let (worth, timing) = strategy.run(query, &cases);
+        timings.push(timing);
+        Scored::all(cases, &worth, query)
     }
 
     /// Checks people of a deck again before a page shows them: every filter, by what holds now. Keeps the order.

@@ -157,6 +157,8 @@ pub fn did(actor: u64, target: u64, kind: InteractionKind, ago: TimeDelta) -> In
         tags: vec![],
         deck_id: None,
         position: None,
+        experiments: Vec::new(),
+        propensity: None,
     }
 }
 

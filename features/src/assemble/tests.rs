@@ -51,6 +51,8 @@ fn interaction(target: u64, kind: InteractionKind, hour: i64) -> InteractionEven
         tags: vec![],
         deck_id: None,
         position: None,
+        experiments: Vec::new(),
+        propensity: None,
     }
 }
 

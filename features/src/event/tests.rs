@@ -78,6 +78,8 @@ fn interaction() -> impl Strategy<Value = Event> {
                 tags: vec!["咖啡".into()],
                 deck_id: Some("d1".into()),
                 position,
+                experiments: vec!["closer:near".into()],
+                propensity: Some(0.125),
             })
         },
     )
@@ -190,6 +192,10 @@ fn bad_fields_are_named() {
     );
     assert_eq!(bad(&format!(r#"{{{head},"kind":"like","actor_id":"1","target_id":"1"}}"#)), "target_id");
     assert_eq!(bad(&format!(r#"{{{head},"kind":"impression","actor_id":"1","target_id":"2"}}"#)), "deck_id");
+    assert_eq!(
+        bad(&format!(r#"{{{head},"kind":"like","actor_id":"1","target_id":"2","experiments":[""],"propensity":1.5}}"#)),
+        "experiments,propensity"
+    );
     assert!(bad(&format!(r#"{{{head},"kind":"like","actor_id":1,"target_id":"2"}}"#)).contains("as a decimal string"));
     assert!(bad(&format!(r#"{{{head},"kind":"like","actor_id":"1"}}"#)).contains("target_id"));
 }

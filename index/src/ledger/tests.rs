@@ -17,6 +17,8 @@ fn event(actor: u64, target: u64, kind: InteractionKind, second: i64) -> Interac
         tags: vec![],
         deck_id: None,
         position: None,
+        experiments: Vec::new(),
+        propensity: None,
     }
 }
 

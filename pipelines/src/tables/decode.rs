@@ -70,7 +70,7 @@ fn flat_extend_data(value: &[u8]) -> Result<Cow<'_, [u8]>, ArrowError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use arrow::array::{Array, AsArray};
-    use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+    use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
     use chrono::{DateTime, Utc};
     use features::event::{
         Event, InteractionEvent, InteractionKind, Media, MediaKind, MomentEvent, MomentKind, ProfileEvent, ProfileKind, QuestionAnswer,
@@ -98,6 +98,8 @@ mod tests {
             tags: vec!["咖啡".to_owned(), "hiking".to_owned()],
             deck_id: Some("d1".to_owned()),
             position: Some(3),
+            experiments: vec!["closer:near".to_owned(), "holdout:out".to_owned()],
+            propensity: Some(0.25),
         };
         Event::Interaction(event).encode()
     }
@@ -115,6 +117,9 @@ mod tests {
         assert!(batch["moment_id"].is_null(0) && batch["moment_id"].is_valid(1));
         let tags = batch["tags"].as_list::<i32>().value(0);
         assert_eq!(tags.as_string::<i32>().value(0), "咖啡");
+        let experiments = batch["experiments"].as_list::<i32>().value(1);
+        assert_eq!(experiments.as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["closer:near", "holdout:out"]);
+        assert_eq!(batch["propensity"].as_primitive::<Float64Type>().value(0), 0.25);
     }
 
     #[test]

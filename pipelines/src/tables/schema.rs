@@ -46,6 +46,8 @@ fn interactions() -> Vec<Field> {
         may("tags", list(TEXT)),
         may("deck_id", TEXT),
         may("position", DataType::Int64),
+        may("experiments", list(TEXT)),
+        may("propensity", DataType::Float64),
     ])
 }
 

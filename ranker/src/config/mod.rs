@@ -1,7 +1,7 @@
 //! The `[ranker]` section of the configuration: every knob of ranking.
 //!
-//! Everything but `regions` may be overridden per region: `[ranker.regions."上海".weights] distance = 2.0` is merged over the
-//! values of the section.
+//! Everything but `regions`, `holdout` and `experiments` may be overridden per region: `[ranker.regions."上海".weights] distance = 2.0` is
+//! merged over the values of the section, and the overrides of an experiment's arm over those of the region.
 
 mod region;
 mod validate;
@@ -11,12 +11,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::region::{Effective, Regions};
+pub(crate) use self::region::{lay, seal};
+use crate::experiments::{ExperimentConfig, HoldoutConfig};
 use crate::names::{SourceName, TermName};
+use crate::strategy::FORMULA;
 
 /// How people are ranked.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RankerConfig {
+    /// Who says what a candidate is worth: `formula`, a baseline, or a strategy of your own; see [`crate::strategy`].
+    pub strategy: String,
     /// Size and cost of a deck.
     pub deck: DeckConfig,
     /// Where candidates come from.
@@ -30,8 +35,32 @@ pub struct RankerConfig {
     /// How the drawn are put in order.
     pub selector: SelectorConfig,
     /// Overrides by region (the city of the viewer's profile): any of the sections above, in part.
-    pub regions: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
+    pub regions: BTreeMap<String, Overrides>,
+    /// Who takes part in no experiment.
+    pub holdout: HoldoutConfig,
+    /// Experiments by name.
+    pub experiments: BTreeMap<String, ExperimentConfig>,
 }
+
+impl Default for RankerConfig {
+    fn default() -> Self {
+        Self {
+            strategy: FORMULA.to_owned(),
+            deck: DeckConfig::default(),
+            sources: SourcesConfig::default(),
+            weights: Weights::default(),
+            curves: Curves::default(),
+            draw: DrawConfig::default(),
+            selector: SelectorConfig::default(),
+            regions: BTreeMap::new(),
+            holdout: HoldoutConfig::default(),
+            experiments: BTreeMap::new(),
+        }
+    }
+}
+
+/// Some keys of the section, in part: laid upon it, tables are merged and everything else is replaced.
+pub type Overrides = serde_json::Map<String, serde_json::Value>;
 
 /// Size and cost of a deck.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,19 +6,21 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::RankerConfig;
+use super::{Overrides, RankerConfig};
 use crate::error::ConfigError;
 
 /// A configuration with a name for its contents.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Effective {
-    /// The values, without `regions`.
+    /// The values, without `regions`, `holdout` and `experiments`.
     pub config: RankerConfig,
     /// Hash of the values: equal configurations have equal versions.
     pub version: String,
+    /// Experiment arms that are in it, each as `experiment:arm`.
+    pub experiments: Vec<String>,
 }
 
-/// The effective configuration of every region.
+/// The effective configuration of every region, before any experiment.
 #[derive(Debug, Clone)]
 pub struct Regions {
     default: Arc<Effective>,
@@ -37,28 +39,44 @@ fn merge(base: &mut Value, over: &Value) {
     }
 }
 
-fn seal(config: RankerConfig) -> Effective {
+/// Overrides laid upon a configuration; `field` is where they were written.
+///
+/// # Errors
+/// When an override names an unknown field, has a wrong type, or is of a section that cannot be overridden.
+pub(crate) fn lay(base: &RankerConfig, over: &Overrides, field: &str) -> Result<RankerConfig, ConfigError> {
+    let wrong = |problem: String| ConfigError { field: field.to_owned(), problem };
+    for section in ["regions", "holdout", "experiments"] {
+        if over.contains_key(section) {
+            return Err(wrong(format!("`{section}` cannot be nested")));
+        }
+    }
+    let mut merged = serde_json::to_value(base).map_err(|e| wrong(e.to_string()))?;
+    merge(&mut merged, &Value::Object(over.clone()));
+    serde_json::from_value(merged).map_err(|e| wrong(e.to_string()))
+}
+
+/// Names a configuration by its contents.
+pub(crate) fn seal(config: RankerConfig, experiments: Vec<String>) -> Effective {
     let json = serde_json::to_vec(&config).expect("numbers, strings and maps with string keys");
     let digest = Sha256::digest(json);
     let version = digest.iter().take(6).fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    Effective { config, version }
+    Effective { config, version, experiments }
 }
 
 impl RankerConfig {
+    /// The values that hold where nothing overrides them: without regions, holdout and experiments.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self { regions: Default::default(), holdout: Default::default(), experiments: Default::default(), ..self.clone() }
+    }
+
     /// The values as they hold in a region: its overrides laid upon the section.
     ///
     /// # Errors
     /// When an override names an unknown field or has a wrong type.
     pub fn in_region(&self, region: &str) -> Result<Self, ConfigError> {
-        let base = Self { regions: Default::default(), ..self.clone() };
-        let Some(over) = self.regions.get(region) else { return Ok(base) };
-        let wrong = |problem: String| ConfigError { field: format!("regions.{region}"), problem };
-        if over.contains_key("regions") {
-            return Err(wrong("`regions` cannot be nested".to_owned()));
-        }
-        let mut merged = serde_json::to_value(base).map_err(|e| wrong(e.to_string()))?;
-        merge(&mut merged, &Value::Object(over.clone()));
-        serde_json::from_value(merged).map_err(|e| wrong(e.to_string()))
+        let base = self.alone();
+        self.regions.get(region).map_or(Ok(base.clone()), |over| lay(&base, over, &format!("regions.{region}")))
     }
 }
 
@@ -71,10 +89,9 @@ impl Regions {
         config.validate()?;
         let mut by_name = HashMap::new();
         for name in config.regions.keys() {
-            by_name.insert(name.clone(), Arc::new(seal(config.in_region(name)?)));
+            by_name.insert(name.clone(), Arc::new(seal(config.in_region(name)?, Vec::new())));
         }
-        let default = Arc::new(seal(RankerConfig { regions: Default::default(), ..config.clone() }));
-        Ok(Self { default, by_name })
+        Ok(Self { default: Arc::new(seal(config.alone(), Vec::new())), by_name })
     }
 
     /// What holds in a region, or in none.

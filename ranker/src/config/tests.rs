@@ -41,6 +41,8 @@ fn complaints_name_the_field() {
         (json!({"selector": {"source_caps": {"hot": 1.5}}}), "selector.source_caps.hot"),
         (json!({"regions": {"北京": {"weights": {"age": -2}}}}), "regions.北京.weights.age"),
         (json!({"regions": {"北京": {"regions": {}}}}), "regions.北京"),
+        (json!({"regions": {"北京": {"experiments": {}}}}), "regions.北京"),
+        (json!({"strategy": "For mula"}), "strategy"),
     ];
     for (value, field) in cases {
         let error = config(value).unwrap().validate().unwrap_err();

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::RankerConfig;
 use crate::error::ConfigError;
+use crate::experiments;
 use crate::names::{SourceName, TermName};
 
 /// Checks one section of values; the first complaint wins.
@@ -37,14 +38,22 @@ impl RankerConfig {
     /// # Errors
     /// Names the first field that is wrong and what it may be.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        self.check(&Check { prefix: String::new() })?;
+        self.check_at("")?;
         for region in self.regions.keys() {
-            self.in_region(region)?.check(&Check { prefix: format!("regions.{region}.") })?;
+            self.in_region(region)?.check_at(&format!("regions.{region}."))?;
         }
-        Ok(())
+        experiments::validate(self)
+    }
+
+    /// Checks the values that hold in one place; `prefix` goes before every field name.
+    pub(crate) fn check_at(&self, prefix: &str) -> Result<(), ConfigError> {
+        self.check(&Check { prefix: prefix.to_owned() })
     }
 
     fn check(&self, check: &Check) -> Result<(), ConfigError> {
+        if !experiments::is_name(&self.strategy) {
+            check.refuse("strategy", format!("`{}` is no name, use {}", self.strategy, experiments::NAMES))?;
+        }
         self.check_deck(check)?;
         self.check_sources(check)?;
         self.check_weights(check)?;

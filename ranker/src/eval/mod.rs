@@ -5,7 +5,7 @@
 //! - a measure that is not defined (an empty class, nothing relevant) is `None`, never a number that looks like a result;
 //! - splits are in time: what is judged happened at or after the moment up to which a model may know (see [`split`]).
 //!
-//! [`protocols`] applies the measures to rows of known shape, so that a command, a notebook export and a test say the same.
+//! [`off_policy`] says from a log what another policy would have earned. [`protocols`] applies the measures to rows of known shape, so that a command, a notebook export and a test say the same.
 
 pub mod auc;
 pub mod bootstrap;
@@ -14,6 +14,7 @@ pub mod gini;
 pub mod log_loss;
 pub mod matches;
 pub mod ndcg;
+pub mod off_policy;
 pub mod protocols;
 pub mod recall;
 pub mod reliability;

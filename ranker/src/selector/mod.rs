@@ -5,11 +5,10 @@ mod draw;
 
 use crate::deck::{Draw, Sides, Term};
 use crate::face::Pair;
-use crate::filters::Entrant;
 use crate::measure::{StageTiming, Watch};
-use crate::names::{SourceName, TermName};
+use crate::names::SourceName;
 use crate::query::Query;
-use crate::scorers::{Column, harmonic, side_terms};
+use crate::strategy::Case;
 
 pub use self::diverse::Diverse;
 
@@ -24,28 +23,35 @@ pub struct Scored<'a> {
     pub sides: Sides,
     /// The terms of both sides.
     pub terms: Vec<Term>,
-    /// `match · popularity^exponent · exposure^exponent`.
+    /// What the strategy says the candidate is worth, 0 to 1.
+    pub worth: f32,
+    /// `worth · popularity^exponent · exposure^exponent`.
     pub score: f32,
     /// The drawn key.
     pub draw: Draw,
+    /// The chance to be drawn first, 0 to 1.
+    pub propensity: f32,
     /// Whether the candidate joined lately.
     pub newcomer: bool,
 }
 
 impl<'a> Scored<'a> {
-    /// Sums up the terms of one entrant (row `at` of the columns) and draws their key.
-    pub fn new(entrant: Entrant<'a>, columns: &[(TermName, Column)], at: usize, query: &Query) -> Self {
-        let config = query.config();
-        let values = |side: usize| columns.iter().map(|(name, column)| (*name, column[at][side])).collect::<Vec<_>>();
-        let (mut terms, viewer) = side_terms(crate::deck::Side::Viewer, &values(0), &config.weights);
-        let (theirs, candidate) = side_terms(crate::deck::Side::Candidate, &values(1), &config.weights);
-        terms.extend(theirs);
-        let mutual = harmonic(viewer, candidate);
-        let (draw, score) = draw::draw(mutual, entrant.pair.candidate.signals(), entrant.pair.candidate.user(), query);
+    /// Gives a case its worth and draws its key. The propensity needs all of them: see [`draw::propensities`].
+    fn new(case: Case<'a>, worth: f64, query: &Query) -> Self {
+        let candidate = &case.pair.candidate;
+        let (draw, score) = draw::draw(worth, candidate.signals(), candidate.user(), query);
+        let newcomer = candidate.joined_within(query.config().sources.newcomer_days);
         #[expect(clippy::cast_possible_truncation, reason = "written with 24 bits")]
-        let sides = Sides { viewer: viewer as f32, candidate: candidate as f32, mutual: mutual as f32 };
-        let newcomer = entrant.pair.candidate.joined_within(config.sources.newcomer_days);
-        Self { pair: entrant.pair, sources: entrant.sources, sides, terms, score, draw, newcomer }
+        let worth = worth as f32;
+        let Case { pair, sources, sides, terms } = case;
+        Self { pair, sources, sides, terms, worth, score, draw, propensity: 0.0, newcomer }
+    }
+
+    /// Every case with its worth, its key, and its chance among the others.
+    pub fn all(cases: Vec<Case<'a>>, worth: &[f64], query: &Query) -> Vec<Self> {
+        let mut scored: Vec<Self> = cases.into_iter().zip(worth).map(|(case, worth)| Self::new(case, *worth, query)).collect();
+        draw::propensities(&mut scored);
+        scored
     }
 }
 

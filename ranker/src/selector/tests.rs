@@ -35,7 +35,17 @@ fn scored<'a>(read: &'a Columns, viewer: &'a Face<'a>, user: u64, sources: &[Sou
     let (draw, score) = draw::draw(mutual, candidate.signals(), UserId(user), query);
     let sides = Sides { viewer: 0.5, candidate: 0.5, mutual: mutual as f32 };
     let newcomer = candidate.joined_within(14);
-    Scored { pair: Pair::new(viewer, candidate), sources: sources.to_vec(), sides, terms: Vec::new(), score, draw, newcomer }
+    Scored {
+        pair: Pair::new(viewer, candidate),
+        sources: sources.to_vec(),
+        sides,
+        terms: Vec::new(),
+        worth: mutual as f32,
+        score,
+        draw,
+        propensity: 0.0,
+        newcomer,
+    }
 }
 
 fn ids(slate: &[Scored<'_>]) -> Vec<u64> {

@@ -223,6 +223,8 @@ impl Import {
             tags: Vec::new(),
             deck_id: Some(format!("wave-{wave}")),
             position: Some(order - 1),
+            experiments: Vec::new(),
+            propensity: None,
         };
         Ok([event(InteractionKind::Impression, begin), event(word, begin + TimeDelta::minutes(4))])
     }

@@ -87,6 +87,8 @@ pub(super) fn interaction(app: &App, item: Item, event_id: EventId, request_id: 
         tags: tags.iter().map(|t| normal_tag(t)).collect(),
         deck_id: item.deck_id,
         position: item.position,
+        experiments: Vec::new(),
+        propensity: None,
     });
     validate(&event, now).map(|()| event)
 }

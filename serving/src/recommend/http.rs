@@ -145,6 +145,10 @@ struct Explanation {
     /// The region whose weights applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<String>,
+    /// The strategy that said what people are worth.
+    strategy: String,
+    /// Experiment arms that held for the viewer, each as `experiment:arm`.
+    experiments: Vec<String>,
     /// Everybody shown so far, with every term of the score.
     shown: Vec<ExplainedItem>,
     /// Everybody taken out, with the filter.
@@ -177,6 +181,8 @@ async fn explain(State(app): State<App>, Part(deck): Part) -> Result<Json<Explan
         viewer: deck.viewer,
         config_version: deck.config_version.clone(),
         region: deck.region.clone(),
+        strategy: deck.strategy.clone(),
+        experiments: deck.experiments.clone(),
         shown: shown.into_iter().map(|(position, item)| ExplainedItem { position, item }).collect(),
         removed,
         degraded: deck.degraded.clone(),

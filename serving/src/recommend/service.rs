@@ -123,6 +123,8 @@ async fn expose(
         tags: Vec::new(),
         deck_id: Some(dealt.deck.deck_id.clone()),
         position: u32::try_from(*at).ok(),
+        experiments: dealt.deck.experiments.clone(),
+        propensity: Some(f64::from(item.propensity)),
     };
     let impressions: Vec<InteractionEvent> = items.iter().map(impression).collect();
     let events: Vec<Event> = impressions.iter().cloned().map(Event::Interaction).collect();

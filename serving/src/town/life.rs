@@ -217,6 +217,8 @@ impl Life<'_> {
             tags,
             deck_id: None,
             position: None,
+            experiments: Vec::new(),
+            propensity: None,
         }
     }
 

@@ -120,6 +120,8 @@ fn event(dice: &mut Dice, n: usize) -> Event {
                 tags,
                 deck_id,
                 position: None,
+                experiments: Vec::new(),
+                propensity: None,
             })
         }
     }

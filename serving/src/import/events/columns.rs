@@ -131,6 +131,8 @@ pub(super) const TABLES: [Table; 5] = [
             may("tags", Cell::List, "tags"),
             may("deck_id", Cell::Text, "deck_id"),
             may("position", Cell::Whole, "position"),
+            may("experiments", Cell::List, "experiments"),
+            may("propensity", Cell::Real, "propensity"),
         ],
     },
     Table {
