@@ -1,6 +1,9 @@
-//! What whole-system tests share: a hongniang of their own, in a folder of its own.
+//! What whole-system tests share: a hongniang of their own, in a folder of its own; the binary; parts that may be missing.
 #![allow(clippy::unwrap_used)]
 
 mod app;
+mod binary;
+pub mod parts;
 
 pub use app::{Answer, KEY, TestApp, person};
+pub use binary::binary;
