@@ -180,10 +180,10 @@ pub(super) fn truth(viewer: &Resident, candidate: &Resident) -> f64 {
 
 /// Everybody's profile, at the moment they joined (or the first moment of the town).
 pub(super) fn profiles(town: &Town) -> Vec<Event> {
+    let key = town.spec.key();
     let event = |r: &Resident| {
         let at = r.profile.created_at.max(town.begin());
-        let event_id =
-            derived_event_id(&["town", "profile", &town.spec.seed.to_string(), &town.spec.until.to_rfc3339(), &r.user_id.to_string()]);
+        let event_id = derived_event_id(&["town profile", &key, &r.user_id.to_string()]);
         ProfileEvent {
             event_id,
             event_time: at,

@@ -17,6 +17,31 @@ fn the_same_seed_gives_the_same_town_and_another_another() {
     assert_ne!(bytes(1), bytes(2));
 }
 
+/// The gate drops an event whose id it has seen: an id that two towns share would take something out of the second.
+#[test]
+fn towns_that_differ_in_anything_share_no_id() {
+    let ids = |spec: TownSpec| {
+        let town = Town::new(spec);
+        let events = town.events();
+        let decks = events.iter().filter_map(|e| if let Event::Interaction(i) = e { i.deck_id.clone() } else { None });
+        let all: HashSet<String> = events.iter().map(|e| e.event_id().to_string()).chain(decks).collect();
+        assert!(all.len() > 150, "{}", all.len());
+        all
+    };
+    let one = spec(60, 3, 1);
+    let first = ids(one.clone());
+    let others = [
+        TownSpec { users: 61, ..one.clone() },
+        TownSpec { days: 4, ..one.clone() },
+        TownSpec { seed: 2, ..one.clone() },
+        TownSpec { until: one.until + TimeDelta::seconds(1), ..one },
+    ];
+    for other in others {
+        let shared = ids(other.clone()).intersection(&first).count();
+        assert_eq!(shared, 0, "{other:?}");
+    }
+}
+
 #[test]
 fn every_event_passes_the_gate_once_and_in_order() {
     let town = Town::new(spec(200, 5, 3));
