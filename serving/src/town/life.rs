@@ -18,6 +18,8 @@ use super::words::{THEMES, question, text};
 
 /// People of a page.
 const PAGE: u32 = 8;
+/// People who pass by in a session at most; few of them are noticed.
+const LOOKS: usize = 250;
 
 struct Life<'a> {
     town: &'a Town,
@@ -101,13 +103,13 @@ impl Life<'_> {
         };
         let mut found = Vec::new();
         let anywhere = |r: &Resident| r.profile.preferences.max_distance_km.is_none();
-        for _ in 0..pool.len().min(160) {
+        for _ in 0..pool.len().min(LOOKS) {
             let far = anywhere(&me) && chance.random_bool(0.6);
             let other = if far { chance.random_range(0..self.town.residents.len()) } else { *pick(chance, &pool) };
             let them = self.resident(other);
             let here = them.profile.visible() && at >= them.profile.created_at;
             let fits = other != who && here && (!far || anywhere(them)) && wants(&me, them) && wants(them, &me);
-            let noticed = chance.random_bool((0.08 + 0.08 * them.attraction.max(0.0)).min(1.0));
+            let noticed = chance.random_bool((0.025 + 0.28 * them.attraction.max(0.0)).min(1.0));
             if fits && noticed && !self.seen[who].contains(&other) {
                 self.seen[who].insert(other);
                 found.push(other);
