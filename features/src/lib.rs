@@ -19,3 +19,7 @@ pub mod text;
 pub mod topic;
 pub mod validate;
 pub mod vector;
+
+#[cfg(test)]
+#[path = "../../tests/src/parts.rs"]
+mod parts;

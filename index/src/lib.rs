@@ -16,3 +16,7 @@ pub mod text;
 pub mod vectors;
 
 pub use error::IndexError;
+
+#[cfg(test)]
+#[path = "../../tests/src/parts.rs"]
+mod parts;

@@ -1,11 +1,14 @@
 //! The deck and everything that explains it.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use features::ids::UserId;
 use index::geo::Bucket;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::filters::Refusal;
 use crate::measure::StageTiming;
 use crate::names::{FilterName, SourceName, TermName};
 
@@ -32,7 +35,7 @@ pub struct Deck {
     pub experiments: Vec<String>,
     /// The people, in order.
     pub items: Vec<DeckItem>,
-    /// Candidates that a filter refused.
+    /// Every other candidate that a source found: refused by a filter, too low to be scored, or not drawn.
     pub removed: Vec<Removed>,
     /// What did not work and was done without, such as `source taste_content: no answer within 80 ms`. Empty when all is well.
     pub degraded: Vec<String>,
@@ -151,17 +154,31 @@ pub struct Reason {
     pub en: String,
 }
 
-/// A candidate that a filter refused.
+/// A candidate that is not in the deck. There may be a thousand beside a deck, so the reasons are not copied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Removed {
     /// Who.
     pub user_id: UserId,
-    /// Which filter; the first that refuses is named.
+    /// What took them out; of filters the first that refuses is named.
     pub filter: FilterName,
     /// Why, in English.
-    pub reason: String,
+    #[schema(value_type = String)]
+    pub reason: Cow<'static, str>,
     /// Why, in Chinese.
-    pub reason_zh: String,
+    #[schema(value_type = String)]
+    pub reason_zh: Cow<'static, str>,
+}
+
+impl Removed {
+    /// Somebody refused.
+    pub fn new(user_id: UserId, filter: FilterName, refusal: Refusal) -> Self {
+        Self { user_id, filter, reason: Cow::Borrowed(refusal.en), reason_zh: Cow::Borrowed(refusal.zh) }
+    }
+
+    /// Somebody who was erased after the deck was made.
+    pub fn erased(user_id: UserId) -> Self {
+        Self::new(user_id, FilterName::Erased, Refusal { en: "erased after the deck was made", zh: "推荐生成后已注销" })
+    }
 }
 
 /// A 64-bit number as decimal text.

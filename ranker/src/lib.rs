@@ -13,7 +13,7 @@
 //!
 //! Promises:
 //! - the same inputs, time and seed give the same deck, whatever the order in which sources answer;
-//! - nobody whom a filter refuses is in a deck, and every refusal is recorded with its filter;
+//! - nobody whom a filter refuses is in a deck, and every candidate that is not in it is recorded with what took them out;
 //! - the terms of an item sum to its scores, and a person can compute them again from the item alone;
 //! - a source that fails or is slow is named in [`Deck::degraded`] and costs nothing but its candidates;
 //! - distances enter the score as buckets, so that no score tells more about a place than the bucket beside it;
@@ -40,6 +40,9 @@ pub mod sources;
 pub mod strategy;
 pub mod warm;
 
+#[cfg(test)]
+#[path = "../../tests/src/parts.rs"]
+mod parts;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

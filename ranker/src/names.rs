@@ -44,7 +44,7 @@ names! {
 }
 
 names! {
-    /// Why a candidate may not be shown.
+    /// Why a candidate is not shown: the hard rules, and what else thins candidates out.
     FilterName {
         /// The viewer.
         Myself = "self",
@@ -66,6 +66,12 @@ names! {
         Age = "age",
         /// Beyond a distance limit of one of the two, or not known to be within it.
         Distance = "distance",
+        /// No filter: more candidates than are scored, and this one stood low in every source.
+        NotScored = "not_scored",
+        /// No filter: scored, but others were drawn for the deck.
+        NotSelected = "not_selected",
+        /// Erased after the deck was made.
+        Erased = "erased",
     }
 }
 

@@ -22,7 +22,7 @@ use crate::measure::{StageTiming, Watch, failed};
 use crate::names::{SourceName, TermName};
 use crate::query::{self, DeckRequest, Hydrator, Query};
 use crate::scorers::{self, Column, Scorer};
-use crate::selector::{Diverse, Scored, Selector};
+use crate::selector::{self, Diverse, Scored, Selector};
 use crate::sources::{self, Candidate, Source};
 use crate::strategy::{Case, Strategies};
 
@@ -146,6 +146,15 @@ impl Recommender {
         self.rank(request, &query, Found { candidates, degraded: Vec::new(), timings })
     }
 
+    /// Everybody a deck of this request would consider, with the sources that find them; those known already among them.
+    ///
+    /// # Errors
+    /// Those of [`Self::deck`].
+    pub async fn recalled(&self, request: &DeckRequest) -> Result<Vec<Candidate>, RankError> {
+        let (query, timings) = self.hydrate(request, &self.hydrators)?;
+        Ok(self.recall(&query, timings).await.candidates)
+    }
+
     fn hydrate(&self, request: &DeckRequest, hydrators: &[Box<dyn Hydrator>]) -> Result<(Query, Vec<StageTiming>), RankError> {
         let mut query = Query::begin(request, &self.parts, |region| self.plans.get(region, request.viewer, request.now))?;
         let timings = hydrators.iter().map(|hydrator| hydrator.run(&mut query, &self.parts)).collect::<Result<_, _>>()?;
@@ -190,12 +199,10 @@ impl Recommender {
         let mut entrants = filters::enter(&viewer, candidates, &mut removed, |user| Face::of(&table, user, query.now));
         let scene = Scene { query, ledger: &self.parts.ledger };
         timings.extend(self.filters.iter().map(|filter| filter.run(&scene, &mut entrants, &mut removed)));
-        // Candidates come in order of rank: those that stood low in every source go.
-        entrants.sort_by_key(|entrant| (entrant.rank, entrant.pair.candidate.user()));
-        entrants.truncate(query.config().deck.candidates_to_score);
+        filters::bound(&mut entrants, query.config().deck.candidates_to_score, &mut removed);
         let scored = self.score(query, entrants, &mut timings);
         let limit = request.limit.min(query.config().deck.size);
-        let (slate, timing) = self.selector.run(query, scored, limit);
+        let (slate, timing) = selector::explained(self.selector.as_ref(), query, scored, limit, &mut removed);
         timings.push(timing);
         removed.sort_by_key(|r| (r.filter, r.user_id));
         let strategy = &query.config().strategy;

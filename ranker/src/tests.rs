@@ -139,7 +139,8 @@ async fn every_stage_is_measured_and_every_source_found_somebody() {
     for source in SourceName::ALL {
         assert!(left("source", source.name()) > 0, "{source:?}");
     }
-    for filter in FilterName::ALL.iter().filter(|f| **f != FilterName::NoPortrait) {
+    use FilterName::{Erased, NoPortrait, NotScored, NotSelected};
+    for filter in FilterName::ALL.iter().filter(|f| ![NoPortrait, NotScored, NotSelected, Erased].contains(f)) {
         assert!(left("filter", filter.name()) > 0, "{filter:?}");
     }
     for term in TermName::ALL {
@@ -249,6 +250,30 @@ async fn the_cost_is_bounded() {
     assert_eq!((scored, deck.items.len()), (40, 20));
 }
 
+/// Recalled is shown or waiting (both are items), or removed: nobody is in two of them, and nobody in none.
+#[tokio::test]
+async fn everybody_recalled_is_accounted_for() {
+    let parts = town(600);
+    parts.ledger.apply_all(&[did(1, 8, Kind::Pass, TimeDelta::days(1)), did(10, 1, Kind::Block, TimeDelta::days(1))]);
+    let mut config = RankerConfig::default();
+    config.deck.size = 20;
+    config.deck.candidates_to_score = 40;
+    let recommender = recommender(&parts, &config);
+    let deck = recommender.deck(&request(1)).await.unwrap();
+    let recalled: HashSet<UserId> = recommender.recalled(&request(1)).await.unwrap().into_iter().map(|c| c.user).collect();
+    let items: HashSet<UserId> = deck.items.iter().map(|i| i.user_id).collect();
+    let removed: HashSet<UserId> = deck.removed.iter().map(|r| r.user_id).collect();
+    assert_eq!((items.len(), removed.len()), (deck.items.len(), deck.removed.len()), "each once");
+    assert!(items.is_disjoint(&removed));
+    assert_eq!(items.union(&removed).copied().collect::<HashSet<_>>(), recalled);
+    let by = |filter: FilterName| deck.removed.iter().filter(|r| r.filter == filter).count();
+    assert_eq!(by(FilterName::NotSelected), 20, "scored and not drawn");
+    let filtered = deck.removed.len() - by(FilterName::NotSelected) - by(FilterName::NotScored);
+    assert_eq!(by(FilterName::NotScored), recalled.len() - filtered - 40);
+    assert!(by(FilterName::NotScored) > 0 && filtered > 0);
+    assert!(deck.removed.iter().all(|r| !r.reason.is_empty() && !r.reason_zh.is_empty()));
+}
+
 #[tokio::test]
 async fn reasons_are_told_in_both_languages() {
     let mut people: Vec<_> = (1..=2).map(plain).collect();
@@ -344,7 +369,7 @@ proptest! {
             prop_assert!(shown.contains(user), "in a town of 60 everybody who may be shown is: {user} is not shown to {viewer}");
         }
         prop_assert_eq!(shown.iter().collect::<HashSet<_>>().len(), shown.len());
-        for removed in &deck.removed {
+        for removed in deck.removed.iter().filter(|r| r.filter != FilterName::NotSelected) {
             prop_assert!(!may_be_shown(&parts, viewer, removed.user_id.0), "{:?}", removed);
             prop_assert!(!removed.reason.is_empty() && !removed.reason_zh.is_empty());
         }

@@ -17,3 +17,7 @@ pub mod town;
 pub mod users;
 pub mod web;
 pub mod wiring;
+
+#[cfg(test)]
+#[path = "../../tests/src/parts.rs"]
+mod parts;

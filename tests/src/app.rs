@@ -6,6 +6,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use serving::config::{Config, DEVELOPMENT_KEY};
+use serving::state::App;
 use serving::wiring::{PIPELINES, Platform, install_metrics, serve};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -23,6 +24,8 @@ pub struct TestApp {
     pub address: String,
     /// Its broker, for tests that look at topics.
     pub brokers: String,
+    /// Its inside, for what HTTP cannot bring about.
+    pub inside: App,
     client: Client,
     folder: TempDir,
     end: oneshot::Sender<()>,
@@ -97,11 +100,12 @@ impl TestApp {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let platform = Platform::start(config, &PIPELINES, install_metrics().unwrap()).await.unwrap();
         let brokers = platform.log.bus.config().brokers.clone();
+        let inside = platform.app.clone();
         let (end, ended) = oneshot::channel();
         let until = async move { drop(ended.await) };
         let server = tokio::spawn(serve(platform, listener, until));
         let client = Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
-        let app = Self { address, brokers, client, folder, end, server };
+        let app = Self { address, brokers, inside, client, folder, end, server };
         app.until("it is ready", async || app.send(Method::GET, "/readyz", None).await.status == 200).await;
         app
     }
@@ -109,6 +113,7 @@ impl TestApp {
     /// Ends it in order; what it leaves is in the folder.
     pub async fn stop(self) -> TempDir {
         drop(self.client);
+        drop(self.inside);
         self.end.send(()).unwrap();
         self.server.await.unwrap().unwrap();
         self.folder

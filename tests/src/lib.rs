@@ -1,8 +1,11 @@
-//! What whole-system tests share: a hongniang of their own, in a folder of its own.
+//! What whole-system tests share: a hongniang of their own, in a folder of its own; the binary; parts that may be missing.
 #![allow(clippy::unwrap_used)]
 
 mod app;
+mod binary;
 mod disk;
+pub mod parts;
 
 pub use app::{Answer, KEY, TestApp, person};
+pub use binary::binary;
 pub use disk::SmallDisk;

@@ -77,7 +77,7 @@ async fn edge_passes_the_suite_and_keeps_what_was_flushed() {
 #[tokio::test]
 async fn the_server_passes_the_suite() {
     let Ok(url) = std::env::var("HONGNIANG_TEST_QDRANT_URL") else {
-        println!("skipped: HONGNIANG_TEST_QDRANT_URL is not set");
+        crate::parts::skipped("HONGNIANG_TEST_QDRANT_URL is not set: it names the gRPC address of a Qdrant server");
         return;
     };
     let model = format!("contract-{}", std::process::id());

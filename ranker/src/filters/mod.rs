@@ -66,16 +66,12 @@ pub trait Filter: Send + Sync {
         entrants.retain(|entrant| match self.refuse(scene, &entrant.pair) {
             None => true,
             Some(refusal) => {
-                removed.push(record(entrant.pair.candidate.user(), self.name(), refusal));
+                removed.push(Removed::new(entrant.pair.candidate.user(), self.name(), refusal));
                 false
             }
         });
         watch.stop(entrants.len())
     }
-}
-
-fn record(user_id: UserId, filter: FilterName, refusal: Refusal) -> Removed {
-    Removed { user_id, filter, reason: refusal.en.to_owned(), reason_zh: refusal.zh.to_owned() }
 }
 
 /// Every filter, cheap ones first.
@@ -91,6 +87,17 @@ pub(crate) fn filters() -> Vec<Box<dyn Filter>> {
         Box::new(age::Age),
         Box::new(distance::Distance),
     ]
+}
+
+/// Leaves the `most` best by rank in any source, for the cost of a deck is bounded, and records the others.
+pub(crate) fn bound(entrants: &mut Vec<Entrant<'_>>, most: usize, removed: &mut Vec<Removed>) {
+    let refusal = Refusal {
+        en: "more candidates than are scored; stood low in every source",
+        zh: "候选人过多，此人在各来源中排名靠后，未参与打分",
+    };
+    entrants.sort_by_key(|entrant| (entrant.rank, entrant.pair.candidate.user()));
+    let low = entrants.drain(most.min(entrants.len())..);
+    removed.extend(low.map(|entrant| Removed::new(entrant.pair.candidate.user(), FilterName::NotScored, refusal)));
 }
 
 /// Meets candidates with the viewer; those of whom nothing is known are refused.
@@ -109,7 +116,7 @@ pub(crate) fn enter<'a>(
                     en: "nothing is known of this person (yet, or any more)",
                     zh: "没有此人的画像（尚未建立或已删除）",
                 };
-                removed.push(record(candidate.user, FilterName::NoPortrait, refusal));
+                removed.push(Removed::new(candidate.user, FilterName::NoPortrait, refusal));
             }
         }
     }

@@ -3,10 +3,15 @@
 mod diverse;
 mod draw;
 
-use crate::deck::{Draw, Sides, Term};
+use std::collections::HashSet;
+
+use features::ids::UserId;
+
+use crate::deck::{Draw, Removed, Sides, Term};
 use crate::face::Pair;
+use crate::filters::Refusal;
 use crate::measure::{StageTiming, Watch};
-use crate::names::SourceName;
+use crate::names::{FilterName, SourceName};
 use crate::query::Query;
 use crate::strategy::Case;
 
@@ -70,6 +75,23 @@ pub trait Selector: Send + Sync {
         let timing = watch.stop(slate.len());
         (slate, timing)
     }
+}
+
+/// [`Selector::run`], with everybody who was left out recorded.
+pub(crate) fn explained<'a>(
+    selector: &dyn Selector,
+    query: &Query,
+    scored: Vec<Scored<'a>>,
+    limit: usize,
+    removed: &mut Vec<Removed>,
+) -> (Vec<Scored<'a>>, StageTiming) {
+    let refusal = Refusal { en: "scored, but others were drawn for this deck", zh: "已打分，但本次未被抽中" };
+    let everybody: Vec<UserId> = scored.iter().map(|s| s.pair.candidate.user()).collect();
+    let (slate, timing) = selector.run(query, scored, limit);
+    let seated: HashSet<UserId> = slate.iter().map(|s| s.pair.candidate.user()).collect();
+    let standing = everybody.into_iter().filter(|user| !seated.contains(user));
+    removed.extend(standing.map(|user| Removed::new(user, FilterName::NotSelected, refusal)));
+    (slate, timing)
 }
 
 #[cfg(test)]

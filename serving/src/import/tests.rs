@@ -52,12 +52,8 @@ fn people_dates_and_bad_rows() {
 
 #[test]
 fn the_real_file() {
-    let data =
-        std::env::var("HONGNIANG_TEST_DATA").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").to_owned());
-    let Ok(bytes) = std::fs::read(format!("{data}/speed_dating/Speed Dating Data (16 waves).csv")) else {
-        println!("skipped: the speed-dating file is not there; set HONGNIANG_TEST_DATA");
-        return;
-    };
+    let Some(path) = crate::parts::data("speed_dating/Speed Dating Data (16 waves).csv") else { return };
+    let bytes = std::fs::read(path).unwrap();
     let parsed = split(speed_dating("speed-dating", &bytes, OPTIONS, now()));
     let count = |wanted: InteractionKind| parsed.events.iter().filter(|e| matches!(e, Event::Interaction(i) if i.kind == wanted)).count();
     let people = parsed.events.iter().filter(|e| matches!(e, Event::Profile(_))).count();

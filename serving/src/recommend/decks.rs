@@ -1,5 +1,6 @@
 //! Decks on the table, and one lock per viewer.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,12 +41,15 @@ impl Dealt {
         shown.removed.extend(removed);
     }
 
-    /// Everybody who was shown, with the position, and everybody who was removed.
-    pub(super) fn explained(&self) -> (Vec<(usize, DeckItem)>, Vec<Removed>) {
+    /// Everybody who was shown, with the position; everybody who was removed; and how many of the deck wait for a page.
+    pub(super) fn explained(&self) -> (Vec<(usize, DeckItem)>, Vec<Removed>, usize) {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let item = |at: &usize| self.deck.items.get(*at).map(|item| (*at, item.clone()));
-        let items = shown.positions.iter().filter_map(item).collect();
-        (items, self.deck.removed.iter().chain(&shown.removed).cloned().collect())
+        let items: Vec<(usize, DeckItem)> = shown.positions.iter().filter_map(item).collect();
+        let decided: HashSet<UserId> =
+            items.iter().map(|(_, item)| item.user_id).chain(shown.removed.iter().map(|removed| removed.user_id)).collect();
+        let waiting = self.deck.items.iter().filter(|item| !decided.contains(&item.user_id)).count();
+        (items, self.deck.removed.iter().chain(&shown.removed).cloned().collect(), waiting)
     }
 }
 
@@ -58,9 +62,9 @@ pub struct Decks {
 impl Decks {
     /// Decks of about so many MiB in all, each kept for so many minutes.
     pub fn new(minutes: u64, memory_mb: u64) -> Self {
-        // A person of a deck takes about 4 KiB with every term, one who was removed a quarter of a KiB.
+        // A person of a deck takes about 4 KiB with every term, one who was removed 64 bytes.
         let weigh = |_: &String, dealt: &Arc<Dealt>| {
-            let kib = dealt.deck.items.len() * 4 + dealt.deck.removed.len() / 4 + 1;
+            let kib = dealt.deck.items.len() * 4 + dealt.deck.removed.len() / 16 + 1;
             u32::try_from(kib).unwrap_or(u32::MAX)
         };
         let builder = Cache::builder().weigher(weigh).max_capacity(memory_mb * 1024);

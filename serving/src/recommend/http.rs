@@ -153,6 +153,8 @@ struct Explanation {
     shown: Vec<ExplainedItem>,
     /// Everybody taken out, with the filter.
     removed: Vec<Removed>,
+    /// How many of the deck no page has come to yet.
+    waiting: usize,
     /// What did not work, if anything.
     degraded: Vec<String>,
 }
@@ -174,7 +176,7 @@ async fn explain(State(app): State<App>, Part(deck): Part) -> Result<Json<Explan
     let minutes = app.config.recommend.deck_minutes;
     let gone = || ApiError::NotFound("unknown_deck", format!("there is no deck of this id; decks are kept for {minutes} minutes"));
     let dealt = app.decks.get(&deck).ok_or_else(gone)?;
-    let (shown, removed) = dealt.explained();
+    let (shown, removed, waiting) = dealt.explained();
     let deck = &dealt.deck;
     Ok(Json(Explanation {
         deck_id: deck.deck_id.clone(),
@@ -185,6 +187,7 @@ async fn explain(State(app): State<App>, Part(deck): Part) -> Result<Json<Explan
         experiments: deck.experiments.clone(),
         shown: shown.into_iter().map(|(position, item)| ExplainedItem { position, item }).collect(),
         removed,
+        waiting,
         degraded: deck.degraded.clone(),
     }))
 }

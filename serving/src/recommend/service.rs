@@ -8,8 +8,7 @@ use chrono::{DateTime, Utc};
 use features::event::{Event, InteractionEvent, InteractionKind};
 use features::ids::{EventId, UserId};
 use features::profile::Position;
-use ranker::Recheck;
-use ranker::{DeckItem, DeckRequest, RankError};
+use ranker::{DeckItem, DeckRequest, RankError, Recheck, Removed};
 use tokio::time::timeout;
 
 use super::cursor::Cursor;
@@ -93,9 +92,13 @@ fn pick(app: &App, dealt: &Dealt, ask: &Ask, from: usize, now: DateTime<Utc>) ->
         let positions: Vec<(UserId, usize)> = chunk.iter().zip(at..).map(|(item, position)| (item.user_id, position)).collect();
         let (kept, gone) = app.recommender.recheck(&check, chunk).map_err(|e| rank_error(&e, ask.viewer))?;
         let place = |user: UserId| positions.iter().find(|(u, _)| *u == user).map_or(at, |(_, p)| *p);
-        let kept = kept.into_iter().filter(|item| app.profile(item.user_id).is_some());
-        items.extend(kept.map(|item| (place(item.user_id), item)));
         removed.extend(gone);
+        for item in kept {
+            match app.profile(item.user_id) {
+                Some(_) => items.push((place(item.user_id), item)),
+                None => removed.push(Removed::erased(item.user_id)),
+            }
+        }
         at = until;
     }
     let positions: Vec<usize> = items.iter().map(|(at, _)| *at).collect();

@@ -18,9 +18,13 @@ use super::words::{THEMES, question, text};
 
 /// People of a page.
 const PAGE: u32 = 8;
+/// People who pass by in a session at most; few of them are noticed.
+const LOOKS: usize = 250;
 
 struct Life<'a> {
     town: &'a Town,
+    /// [`super::TownSpec::key`] of the town.
+    key: String,
     events: Vec<Event>,
     seen: Vec<HashSet<usize>>,
     liked: HashSet<(usize, usize)>,
@@ -35,7 +39,7 @@ pub(super) fn live(town: &Town) -> Vec<Event> {
         pools.entry(r.profile.city.clone().unwrap_or_default()).or_default().push(i);
     }
     let seen = vec![HashSet::new(); town.residents.len()];
-    let mut life = Life { town, events: Vec::new(), seen, liked: HashSet::new(), moments: HashMap::new(), pools };
+    let mut life = Life { town, key: town.spec.key(), events: Vec::new(), seen, liked: HashSet::new(), moments: HashMap::new(), pools };
     for (at, who) in sessions(town) {
         life.session(at, who);
     }
@@ -68,14 +72,7 @@ fn sessions(town: &Town) -> Vec<(DateTime<Utc>, usize)> {
 
 impl Life<'_> {
     fn id(&self) -> EventId {
-        let spec = &self.town.spec;
-        derived_event_id(&[
-            "town",
-            &spec.seed.to_string(),
-            &spec.until.to_rfc3339(),
-            &spec.users.to_string(),
-            &self.events.len().to_string(),
-        ])
+        derived_event_id(&["town", &self.key, &self.events.len().to_string()])
     }
 
     fn resident(&self, i: usize) -> &Resident {
@@ -106,13 +103,13 @@ impl Life<'_> {
         };
         let mut found = Vec::new();
         let anywhere = |r: &Resident| r.profile.preferences.max_distance_km.is_none();
-        for _ in 0..pool.len().min(160) {
+        for _ in 0..pool.len().min(LOOKS) {
             let far = anywhere(&me) && chance.random_bool(0.6);
             let other = if far { chance.random_range(0..self.town.residents.len()) } else { *pick(chance, &pool) };
             let them = self.resident(other);
             let here = them.profile.visible() && at >= them.profile.created_at;
             let fits = other != who && here && (!far || anywhere(them)) && wants(&me, them) && wants(them, &me);
-            let noticed = chance.random_bool((0.08 + 0.08 * them.attraction.max(0.0)).min(1.0));
+            let noticed = chance.random_bool((0.025 + 0.28 * them.attraction.max(0.0)).min(1.0));
             if fits && noticed && !self.seen[who].contains(&other) {
                 self.seen[who].insert(other);
                 found.push(other);
@@ -125,7 +122,7 @@ impl Life<'_> {
     }
 
     fn page(&mut self, chance: &mut ChaCha8Rng, at: DateTime<Utc>, who: usize, number: u64) {
-        let deck = format!("town-{}-{number}", self.town.spec.seed);
+        let deck = derived_event_id(&["town deck", &self.key, &number.to_string()]).to_string();
         for (position, other) in (0..PAGE).zip(self.candidates(chance, who, at)) {
             let when = at + TimeDelta::seconds(i64::from(position) * 9);
             self.say(when, who, other, InteractionKind::Impression, Some((&deck, position)), None);

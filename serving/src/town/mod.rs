@@ -30,6 +30,14 @@ pub struct TownSpec {
     pub until: DateTime<Utc>,
 }
 
+impl TownSpec {
+    /// The spec in a word, for ids: what one of two towns has in it that differ in anything must never pass for the other's.
+    fn key(&self) -> String {
+        let Self { users, days, seed, until } = self;
+        format!("{users}-{days}-{seed}-{}", until.to_rfc3339())
+    }
+}
+
 /// A simulated town.
 #[derive(Debug, Clone)]
 pub struct Town {

@@ -21,7 +21,7 @@ pub struct Resident {
     pub profile: Profile,
     /// How much each theme means to them, 0 to 1.
     pub(super) interests: Vec<f64>,
-    /// How attractive others find them, from −0.8 up; heavy above.
+    /// How attractive others find them: about −0.7 ± 1, and about 8 for two in a hundred.
     pub(super) attraction: f64,
     /// What it takes for them to like somebody.
     pub(super) choosiness: f64,
@@ -73,7 +73,7 @@ fn resident(spec: &TownSpec, i: u32) -> Resident {
         },
         tags: tags(dice, &interests, chinese),
         bio: dice.random_bool(0.85).then(|| bio(dice, &interests, chinese)),
-        photos: dice.random_range(0..7),
+        photos: photos(dice),
         preferences: preferences(dice, gender, age),
         hidden: dice.random_bool(0.01),
         banned: false,
@@ -82,15 +82,15 @@ fn resident(spec: &TownSpec, i: u32) -> Resident {
         extend_data: serde_json::Value::Null,
     };
     let wakes = if city.chinese { 23.5 } else { 7.5 } + normal(dice, 0.0, 1.2);
-    // Exponents of normal draws have heavy tails, as received likes and activity have in the data.
-    let attraction = normal(dice, 0.0, 2.2).exp() * 0.3 - 0.8;
-    let activity = (normal(dice, 0.0, 1.2).exp() * 0.3).min(12.0);
+    // Two in a hundred are somebody whom nearly everybody likes: the data have such a top beside a body that is not so uneven.
+    let attraction = if dice.random_bool(0.023) { normal(dice, 8.0, 1.0) } else { normal(dice, -0.7, 1.0) };
+    let activity = (normal(dice, 0.0, 0.7).exp() * 0.35).min(12.0);
     Resident {
         user_id: UserId(u64::from(i) + 1),
         profile,
         interests,
         attraction,
-        choosiness: normal(dice, 3.8, 1.7),
+        choosiness: normal(dice, 2.5, 2.5),
         activity,
         chinese,
         wakes,
@@ -107,6 +107,13 @@ fn height(dice: &mut impl Rng, gender: Gender) -> u16 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to heights")]
     let height = normal(dice, mean, 6.5).clamp(140.0, 205.0) as u16;
     height
+}
+
+/// As many as on a dating site: most have a few, some dozens.
+fn photos(dice: &mut impl Rng) -> u16 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 30")]
+    let photos = normal(dice, 1.4, 0.75).exp().min(30.0) as u16;
+    photos
 }
 
 fn occupation(dice: &mut impl Rng, chinese: bool) -> &'static str {
@@ -180,10 +187,10 @@ pub(super) fn truth(viewer: &Resident, candidate: &Resident) -> f64 {
 
 /// Everybody's profile, at the moment they joined (or the first moment of the town).
 pub(super) fn profiles(town: &Town) -> Vec<Event> {
+    let key = town.spec.key();
     let event = |r: &Resident| {
         let at = r.profile.created_at.max(town.begin());
-        let event_id =
-            derived_event_id(&["town", "profile", &town.spec.seed.to_string(), &town.spec.until.to_rfc3339(), &r.user_id.to_string()]);
+        let event_id = derived_event_id(&["town profile", &key, &r.user_id.to_string()]);
         ProfileEvent {
             event_id,
             event_time: at,

@@ -24,7 +24,13 @@ fn user_id(text: &str) -> Result<UserId, ApiError> {
     text.parse().map_err(|e: features::ids::IdError| ApiError::field("id", e.to_string()))
 }
 
-/// Makes or replaces a profile.
+/// A profile as it may leave: the position is the centre of its cell, as everywhere, so that no answer tells where somebody is.
+fn outward(user_id: UserId, mut profile: Profile) -> Json<UserProfile> {
+    profile.position = profile.position.and_then(index::geo::snap);
+    Json(UserProfile { user_id, profile })
+}
+
+/// Makes or replaces a profile. The answer has the position snapped to the centre of its cell; the platform keeps the exact one.
 #[utoipa::path(put, path = "/v1/users/{id}", tag = "users", params(("id" = String, Path, description = "User id")), request_body = Profile, responses(
     (status = 200, body = UserProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 async fn put_user(
@@ -48,16 +54,17 @@ async fn put_user(
     app.sink.publish(&[Event::Profile(event)]).await?;
     app.erased.welcome(user_id);
     app.indexes.table.overlay(user_id, &profile);
-    Ok(Json(UserProfile { user_id, profile }))
+    Ok(outward(user_id, profile))
 }
 
-/// A profile, as trusted back ends may see it.
+/// A profile, with the position snapped to the centre of its cell. Whoever changes a profile by reading and writing it leaves the position out or sets
+/// it anew.
 #[utoipa::path(get, path = "/v1/users/{id}", tag = "users", params(("id" = String, Path, description = "User id")), responses(
     (status = 200, body = UserProfile), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 async fn get_user(State(app): State<App>, Part(id): Part) -> Result<Json<UserProfile>, ApiError> {
     let user_id = user_id(&id)?;
     let profile = app.profile(user_id).ok_or_else(|| ApiError::unknown_user(user_id))?;
-    Ok(Json(UserProfile { user_id, profile: (*profile).clone() }))
+    Ok(outward(user_id, (*profile).clone()))
 }
 
 /// Erases a person: not found or recommended from the answer on, and taken out of every index by the stream.

@@ -71,7 +71,7 @@ async fn answers_go_on_while_the_event_log_is_away_and_nothing_is_lost() {
 async fn a_full_disk_under_the_lake_is_told_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = SmallDisk::mount(folder.path().join("lake"), 1) else {
-        println!("skipped: mounting needs root; streams::faults has a lake that cannot be written for another reason");
+        tests::parts::missing("a small disk", "mounting one needs root, or sudo without a password, and the capability to mount");
         return;
     };
     let app = TestApp::start_in(folder, |config| config.lake.flush_s = 0.2).await;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer;
 
 use super::consumer;
-use crate::crash::binary;
+use tests::binary;
+
 use crate::layout::root;
 
 /// A running broker; killed when dropped.
@@ -33,8 +34,7 @@ impl Process {
     pub(super) async fn apache(folder: &Path) -> Option<Self> {
         let fetched = Command::new(script()).arg("fetch").status().is_ok_and(|s| s.success());
         if !fetched {
-            assert!(std::env::var("HONGNIANG_TEST_KAFKA").as_deref() != Ok("required"), "Apache Kafka could not be fetched");
-            println!("skipped: Apache Kafka could not be fetched");
+            tests::parts::missing("Apache Kafka", "`deploy/kafka/kafka.sh fetch` gets it, and says why it cannot");
             return None;
         }
         Some(Self::begin(folder, true).await)

@@ -13,7 +13,7 @@ use super::{PATIENCE, assigned, consumer, producer, send, take, texts, topic};
 fn disk(folder: &tempfile::TempDir) -> Option<SmallDisk> {
     let disk = SmallDisk::mount(folder.path().join("log"), 3);
     if disk.is_none() {
-        println!("skipped: mounting needs root");
+        tests::parts::missing("a small disk", "mounting one needs root, or sudo without a password, and the capability to mount");
     }
     disk
 }

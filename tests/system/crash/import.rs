@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use features::ids::derived_event_id;
 use reqwest::Client;
+use tests::binary;
 
-use super::{Node, binary, caught_up, filed};
+use super::{Node, caught_up, filed};
 
 const PEOPLE: u64 = 80;
 const ROWS: u64 = 90_000;

@@ -16,15 +16,7 @@ use pipelines::broker::{BrokerConfig, EmbeddedBroker};
 use pipelines::bus::{Bus, BusConfig, Offsets, Record};
 use reqwest::Client;
 use serde_json::Value;
-use tests::KEY;
-
-/// The binary that was built beside this test.
-pub(crate) fn binary() -> std::path::PathBuf {
-    let target = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_path_buf();
-    let binary = target.join("hongniang");
-    assert!(binary.exists(), "{} is not built: `cargo build --workspace --all-targets` first, as `make test` does", binary.display());
-    binary
-}
+use tests::{KEY, binary};
 
 /// A hongniang in a process of its own.
 struct Node {

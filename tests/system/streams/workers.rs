@@ -7,7 +7,7 @@ use features::topic::Topic;
 use serde_json::Value;
 
 use super::town::{Dice, Town, events, reported, until};
-use crate::crash::binary;
+use tests::binary;
 
 /// `hongniang pipeline run`, killed when dropped.
 struct Worker {

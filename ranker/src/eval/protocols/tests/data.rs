@@ -1,7 +1,6 @@
 //! Real rows, where they are at hand.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use arrow::array::AsArray;
 use arrow::compute::cast;
@@ -18,12 +17,7 @@ type Table = BTreeMap<String, Vec<f64>>;
 
 /// The table, or nothing, with the reason printed.
 fn table(file: &str) -> Option<Table> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
-    let path = PathBuf::from(std::env::var_os("HONGNIANG_TEST_DATA").unwrap_or_else(|| beside.into())).join(file);
-    let Ok(opened) = std::fs::File::open(&path) else {
-        println!("skipped: {} is not there; set HONGNIANG_TEST_DATA", path.display());
-        return None;
-    };
+    let opened = std::fs::File::open(crate::parts::data(file)?).unwrap();
     let mut table = Table::new();
     for batch in ParquetRecordBatchReaderBuilder::try_new(opened).unwrap().build().unwrap() {
         let batch = batch.unwrap();
