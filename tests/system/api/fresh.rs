@@ -54,5 +54,12 @@ async fn a_like_without_effect_counts_and_fails() {
     assert!(found.row.p50_ms >= 300.0, "the time that was waited is in the row: {found:?}");
     let error = found.judge().unwrap_err().to_string();
     assert!(error.contains("2 of 2"), "{error}");
+    // Jobs end in order only with the event log there.
+    let mut again = BrokerConfig::new(folder.path());
+    again.listen = brokers.parse().unwrap();
+    let broker = EmbeddedBroker::start(again).await.unwrap();
+    app.until("the outbox is sent", async || !app.folder().join("outbox.jsonl").exists() && !app.folder().join("outbox.draining").exists())
+        .await;
     app.stop().await;
+    broker.shutdown().await;
 }
