@@ -3,6 +3,7 @@
 mod bench;
 mod config;
 mod doctor;
+mod eval;
 mod import;
 mod models;
 mod pipeline;
@@ -89,11 +90,14 @@ enum Command {
     Models(models::ModelsCommand),
     /// Lets a simulated town grow: people, Moments, likes.
     Simulate(simulate::SimulateArgs),
-    /// Brings recorded data in: the speed-dating experiment, or events as JSON lines, CSV or Parquet.
+    /// Brings recorded data in: events as JSON lines, CSV or Parquet, and data sets of others in their own form.
     #[command(subcommand)]
     Import(import::ImportCommand),
     /// SQL over the lake.
     Query(query::QueryArgs),
+    /// How good the matching is, on what really happened.
+    #[command(subcommand)]
+    Eval(eval::EvalCommand),
     /// Measures the whole system: freshness, recommend, stream.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -140,6 +144,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Simulate(args) => simulate::run(&global, args).await?,
         Command::Import(command) => import::run(&global, command).await?,
         Command::Query(args) => query::run(&global, args).await?,
+        Command::Eval(command) => eval::run(&global, command).await?,
         Command::Bench(command) => bench::run(&global, command).await?,
         Command::Config(args) => config::run(&global, &args)?,
         Command::Doctor(args) => return doctor::run(&global, &args).await,

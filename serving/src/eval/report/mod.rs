@@ -11,6 +11,7 @@ mod parquet;
 mod plot;
 mod words;
 
+pub(crate) use self::axis::told;
 pub use self::html::write_html;
 pub use self::parquet::write_parquet;
 pub use self::plot::{Curves, Dot, Dots, Plot, Point, Series};
