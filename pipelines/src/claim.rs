@@ -13,6 +13,9 @@ pub struct Claim {
     number: u64,
 }
 
+/// So many earlier claims are left, for those who are just making one.
+const KEPT: u64 = 8;
+
 fn name(number: u64) -> String {
     format!("{number:020}")
 }
@@ -29,14 +32,19 @@ impl Claim {
     pub async fn take(store: &SnapshotStore) -> Result<Self, SnapshotError> {
         let claims = store.below("owner");
         loop {
-            let earlier = numbers(&claims).await?;
-            let number = earlier.iter().max().map_or(1, |newest| newest + 1);
-            if claims.create(&name(number), b"").await? {
-                for old in earlier {
-                    claims.delete(&name(old)).await?;
-                }
-                return Ok(Self { place: store.to_string(), claims, number });
+            let number = numbers(&claims).await?.into_iter().max().map_or(1, |newest| newest + 1);
+            if !claims.create(&name(number), b"").await? {
+                continue;
             }
+            // Earlier ones are removed by and by, so a number may be free and yet long past.
+            let all = numbers(&claims).await?;
+            if all.iter().any(|other| *other > number) {
+                continue;
+            }
+            for old in all.into_iter().filter(|old| old + KEPT < number) {
+                claims.delete(&name(old)).await?;
+            }
+            return Ok(Self { place: store.to_string(), claims, number });
         }
     }
 
@@ -80,10 +88,10 @@ mod tests {
     async fn claims_made_at_once_have_different_numbers() {
         let dir = tempfile::tempdir().unwrap();
         let store = SnapshotStore::open(dir.path().to_str().unwrap()).unwrap();
-        let taken = futures::future::join_all((0..8).map(|_| Claim::take(&store))).await;
+        let taken = futures::future::join_all((0..24).map(|_| Claim::take(&store))).await;
         let mut numbers: Vec<u64> = taken.into_iter().map(|claim| claim.unwrap().number()).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        assert_eq!(numbers.len(), 8);
+        assert_eq!(numbers.len(), 24);
     }
 }

@@ -1,5 +1,7 @@
 //! Documents that are generated from the code are what the code says.
 
+use std::path::Path;
+
 use crate::layout::root;
 
 #[test]
@@ -27,4 +29,53 @@ fn import_md_has_the_columns() {
         return;
     }
     assert!(written == generated, "docs/IMPORT.md is out of date: run `UPDATE_DOCS=1 make test` and commit it");
+}
+
+/// Names of folders at the top whose files documents cite.
+const CITED: [&str; 10] = ["features", "index", "ranker", "pipelines", "serving", "tests", "deploy", "docs", "notebooks", ".ci"];
+
+/// `a/{b,c}.rs` is two paths.
+fn spelled_out(path: &str) -> Vec<String> {
+    match path.split_once('{').and_then(|(before, rest)| rest.split_once('}').map(|(inner, after)| (before, inner, after))) {
+        Some((before, inner, after)) => inner.split(',').flat_map(|one| spelled_out(&format!("{before}{}{after}", one.trim()))).collect(),
+        None => vec![path.to_owned()],
+    }
+}
+
+/// Paths from the repository's root that a text in backticks means: those that begin with a folder of ours, without what names a thing in a file.
+fn cited(words: &str) -> Vec<String> {
+    let path = words.split("::").next().unwrap_or("").trim_end_matches('/');
+    let first = path.split('/').next().unwrap_or("");
+    let means_a_path = path.contains('/') && CITED.contains(&first) && !path.contains([' ', '<', '*', '$']);
+    if means_a_path { spelled_out(path) } else { Vec::new() }
+}
+
+/// Every path a document cites that is not there: in backticks from the root, in links from where the document lies.
+fn dead(document: &Path, text: &str) -> Vec<String> {
+    let quoted = text.split('`').skip(1).step_by(2).flat_map(cited).map(|path| root().join(path));
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|to| !to.contains("://") && !to.starts_with('#'));
+    let linked = links.map(|to| document.parent().unwrap().join(to.split('#').next().unwrap_or(to)));
+    let gone = quoted.chain(linked).filter(|path| !path.exists());
+    gone.map(|path| format!("{} cites {}", document.display(), path.display())).collect()
+}
+
+#[test]
+fn what_documents_cite_is_there() {
+    let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let documents =
+        docs.filter(|path| path.extension().is_some_and(|e| e == "md")).chain(["ARCHITECTURE.md", "README.md"].map(|n| root().join(n)));
+    let gone: Vec<String> = documents.flat_map(|path| dead(&path, &std::fs::read_to_string(&path).unwrap())).collect();
+    assert!(gone.is_empty(), "{gone:#?}");
+}
+
+#[test]
+fn a_dead_citation_is_found() {
+    let of = |text: &str| dead(&root().join("docs/X.md"), text).len();
+    assert_eq!(of("`tests/system/gone.rs`"), 1);
+    assert_eq!(of("`tests/system/{docs,gone}.rs` and [gone](GONE.md) and [also](../gone.png)"), 3);
+    assert_eq!(
+        of("`tests/system/docs.rs`, `tests/system/docs.rs::dead`, `docs/`, [events](EVENTS.md#moments), [site](https://example.com/x)"),
+        0
+    );
+    assert_eq!(of("`features/sql/*.sql`, `features.<name>`, `serving ──► x`, `a/b`"), 0, "what is no path of ours");
 }

@@ -70,13 +70,13 @@ fn naive(words: &[Said], viewer: u64) -> BTreeMap<u64, [f64; 2]> {
 
 #[test]
 fn those_who_like_alike_bring_their_likes_and_both_sides_come_first() {
-    // 1 and 2 both like 11. 2 also likes 12 and 13. Of those only 12 likes 3, who is liked by 13's fan 11 as 1 is.
+    // 1 and 2 both like 11; 2 also likes 12 and 13. 11 likes 1 and 3, who are alike in that, and 12 likes 3, too; 13 likes nobody.
     let all =
         of(&[(1, 11, true, 1), (2, 11, true, 2), (2, 12, true, 3), (2, 13, true, 4), (11, 1, true, 5), (11, 3, true, 6), (12, 3, true, 7)]);
     let found = all.recall(UserId(1), &WIDE, 10);
     let users: Vec<u64> = found.iter().map(|f| f.user.0).collect();
-    assert_eq!(users, [12, 11, 13], "{found:?}");
-    assert!(found[0].likes_alike > 0.0 && found[2].likes_alike == 0.0);
+    assert_eq!(users, [11, 12, 13], "both sides come first, ties by id: {found:?}");
+    assert!(found[1].likes_alike > 0.0 && found[2].likes_alike == 0.0 && found[2].liked_alike > 0.0);
     assert!(all.recall(UserId(99), &WIDE, 10).is_empty(), "somebody unknown");
     assert!(of(&[(5, 6, false, 1)]).recall(UserId(5), &WIDE, 10).is_empty(), "a like that was taken back");
 }

@@ -2,7 +2,7 @@
 //!
 //! The definition is that of [`index::co_likes`]: the last word of each pair, and of these the newest of each person, in both directions.
 
-use datafusion::arrow::array::{Array, AsArray, BooleanArray};
+use datafusion::arrow::array::{AsArray, BooleanArray};
 use datafusion::arrow::datatypes::{TimestampMicrosecondType, UInt64Type};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::{DataFusionError, Result};

@@ -11,7 +11,7 @@ use anyhow::Context;
 use reqwest::Client;
 use serde_json::Value;
 
-pub use self::freshness::freshness;
+pub use self::freshness::{Freshness, PATIENCE, likes, moments};
 pub use self::measure::{Row, machine};
 pub use self::recommend::recommend;
 pub use self::stream::stream;
@@ -59,6 +59,10 @@ impl Target {
 
     async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.send(self.client.put(format!("{}{path}", self.url)).json(body)).await
+    }
+
+    async fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(self.client.delete(format!("{}{path}", self.url))).await
     }
 
     /// Process id and number of people of the server.

@@ -4,17 +4,22 @@ use clap::{Args, Subcommand};
 
 use super::Global;
 use super::report::{Format, ReportArgs, print};
-use crate::bench::{Row, Target, freshness, machine, recommend, stream};
+use crate::bench::{Freshness, PATIENCE, Row, Target, likes, machine, moments, recommend, stream};
 use crate::config::DEVELOPMENT_KEY;
 
 /// What can be measured.
 #[derive(Debug, Subcommand)]
 pub(super) enum BenchCommand {
     /// Like → different ranking; Moment posted → found by a vector source. Needs a running server with people.
+    #[command(
+        after_help = "Everybody who likes or posts here is new and erased afterwards. Fails when an effect does not come within 20 s.\n\nExamples:\n  hongniang bench freshness\n  hongniang bench freshness --rounds 1000 --url http://127.0.0.1:8080 --format csv"
+    )]
     Freshness(FreshnessArgs),
     /// New decks and next pages under load. Needs a running server with people.
+    #[command(after_help = "Example:\n  hongniang bench recommend --clients 8 --seconds 30")]
     Recommend(RecommendArgs),
     /// Events from Kafka into features and lake, in this process.
+    #[command(after_help = "Example:\n  hongniang bench stream --events 5000000 --people 100000 --format json")]
     Stream(StreamArgs),
 }
 
@@ -70,8 +75,10 @@ pub(super) struct StreamArgs {
 pub(super) async fn run(_global: &Global, command: BenchCommand) -> anyhow::Result<()> {
     match command {
         BenchCommand::Freshness(args) => {
-            let rows = freshness(&Target::new(&args.target.url, &args.target.key)?, args.rounds).await?;
-            tell(&rows, args.target.report.format)
+            let target = Target::new(&args.target.url, &args.target.key)?;
+            let found = [likes(&target, args.rounds, PATIENCE).await?, moments(&target, args.rounds, PATIENCE).await?];
+            tell(&found.each_ref().map(|f| f.row.clone()), args.target.report.format)?;
+            found.iter().try_for_each(Freshness::judge)
         }
         BenchCommand::Recommend(args) => {
             let rows = recommend(&Target::new(&args.target.url, &args.target.key)?, args.clients, args.seconds).await?;

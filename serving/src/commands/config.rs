@@ -8,6 +8,9 @@ use crate::config::DEFAULTS;
 
 /// Flags of `config`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Built-in defaults < hongniang.toml < HONGNIANG__SECTION__KEY < flags.\n\nExamples:\n  hongniang config --defaults > hongniang.toml\n  HONGNIANG__HTTP__IN_FLIGHT=64 hongniang config --listen 127.0.0.1:8080"
+)]
 pub(super) struct ConfigArgs {
     /// The documented defaults instead.
     #[arg(long)]

@@ -15,6 +15,9 @@ use crate::models::ModelStore;
 
 /// Flags of `doctor`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Ends with 0 when everything is well, else with 1.\n\nExamples:\n  hongniang doctor\n  hongniang doctor --brokers kafka:9092 --format json"
+)]
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     report: ReportArgs,

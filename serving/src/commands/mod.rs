@@ -106,6 +106,7 @@ enum Command {
     /// Whether everything that is needed is there.
     Doctor(doctor::DoctorArgs),
     /// The API's description as OpenAPI JSON.
+    #[command(after_help = "Example:\n  hongniang openapi > openapi.json")]
     Openapi,
 }
 
@@ -152,3 +153,6 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests;

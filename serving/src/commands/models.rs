@@ -15,6 +15,7 @@ pub(super) enum ModelsCommand {
         names: Vec<String>,
     },
     /// The models that are known, and whether they are here.
+    #[command(after_help = "Example:\n  hongniang models list --format csv")]
     List(ReportArgs),
 }
 

@@ -24,6 +24,7 @@ pub(super) enum PipelineCommand {
     )]
     Run(RunArgs),
     /// The jobs and what they do.
+    #[command(after_help = "Example:\n  hongniang pipeline list --format json")]
     List(ReportArgs),
     /// What the gate or a job refused: why, and where it came from.
     #[command(after_help = "Example:\n  hongniang pipeline dead-letters --reason birth_date --brokers 127.0.0.1:9092")]

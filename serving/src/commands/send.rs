@@ -6,16 +6,20 @@ use features::event::Event;
 use features::topic::Topic;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pipelines::bus::{Bus, EventProducer, OutRecord};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 /// How many events are acknowledged together.
 pub(super) const CHUNK: usize = 5_000;
+
+/// How often the progress is told where there is no terminal.
+const TELL: Duration = Duration::from_secs(3);
 
 /// Sends chunk after chunk.
 pub(super) struct Sender {
     producer: EventProducer,
     bar: ProgressBar,
     what: &'static str,
-    chunks: usize,
+    telling: Interval,
 }
 
 impl Sender {
@@ -27,24 +31,39 @@ impl Sender {
         }
         bar.set_message(what);
         bar.enable_steady_tick(Duration::from_millis(200));
-        Ok(Self { producer: bus.producer()?, bar, what, chunks: 0 })
+        let mut telling = interval_at(Instant::now() + TELL, TELL);
+        telling.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self { producer: bus.producer()?, bar, what, telling })
     }
 
     /// Comes back when every event is durable.
     pub(super) async fn send(&mut self, events: &[Event]) -> anyhow::Result<()> {
         let record = |e: &Event| OutRecord::new(Topic::Inbox.name(), e.actor().to_string(), Some(e.encode()));
-        self.producer.send_all(events.iter().map(record).collect()).await?;
-        self.bar.inc(events.len() as u64);
-        self.chunks += 1;
-        if self.bar.is_hidden() && self.chunks.is_multiple_of(10) {
-            eprintln!("{}: {} of {} events", self.what, self.bar.position(), self.bar.length().unwrap_or_default());
+        let sending = self.producer.send_all(events.iter().map(record).collect());
+        tokio::pin!(sending);
+        loop {
+            // Also while a chunk takes long: silence would look like death.
+            tokio::select! {
+                biased;
+                sent = &mut sending => break sent?,
+                _ = self.telling.tick() => tell(&self.bar, self.what),
+            }
         }
+        self.bar.inc(events.len() as u64);
         Ok(())
+    }
+}
+
+/// A plain line where there is no terminal.
+fn tell(bar: &ProgressBar, what: &str) {
+    if bar.is_hidden() {
+        eprintln!("{what}: {} of {} events", bar.position(), bar.length().unwrap_or_default());
     }
 }
 
 impl Drop for Sender {
     fn drop(&mut self) {
+        tell(&self.bar, self.what);
         self.bar.finish_and_clear();
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderName, StatusCode};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
@@ -77,6 +77,7 @@ pub fn router(app: App) -> Router {
     let request_id = HeaderName::from_static("x-request-id");
     let timeout = Duration::from_secs(http.timeout_s);
     let layers = ServiceBuilder::new()
+        .layer(map_request(sound_request_id))
         .layer(SetRequestIdLayer::new(request_id.clone(), MakeRequestUuid))
         .layer(PropagateRequestIdLayer::new(request_id))
         .layer(TraceLayer::new_for_http().make_span_with(span).on_failure(())) // failures are told where they happen
@@ -116,6 +117,16 @@ async fn only_when_ready(State(app): State<App>, request: Request, next: Next) -
 async fn take_place(places: Arc<Semaphore>, request: Request, next: Next) -> Result<Response, ApiError> {
     let Ok(_place) = places.try_acquire() else { return Err(ApiError::Busy) };
     Ok(next.run(request).await)
+}
+
+/// Leaves out an `X-Request-ID` that is too long or not visible ASCII, so that the request gets one of ours: the id goes into logs and events.
+async fn sound_request_id(mut request: Request) -> Request {
+    const MOST: usize = 128;
+    let sound = |id: &HeaderValue| (1..=MOST).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);
+    if request.headers().get("x-request-id").is_some_and(|id| !sound(id)) {
+        request.headers_mut().remove("x-request-id");
+    }
+    request
 }
 
 async fn give_up(after: Duration, request: Request, next: Next) -> Response {

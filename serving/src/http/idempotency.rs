@@ -24,6 +24,13 @@ struct Remembered {
     body: Bytes,
 }
 
+impl Remembered {
+    /// The answer again.
+    fn answer(&self) -> Response {
+        (self.status, self.headers.clone(), self.body.clone()).into_response()
+    }
+}
+
 /// Remembered answers.
 #[derive(Clone)]
 pub(super) struct Answers {
@@ -39,14 +46,22 @@ impl Answers {
     }
 }
 
-/// Answers repeats from memory.
-pub(super) async fn repeat(State(answers): State<Answers>, request: Request, next: Next) -> Result<Response, ApiError> {
-    let writes = matches!(*request.method(), Method::POST | Method::PUT | Method::DELETE);
-    let key = request.headers().get("idempotency-key").and_then(|v| v.to_str().ok()).map(str::to_owned);
-    let Some(key) = key.filter(|_| writes) else { return Ok(next.run(request).await) };
+/// The key, if there is one.
+fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(given) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = given.to_str().map_err(|_| ApiError::field("Idempotency-Key", "must be visible ASCII"))?;
     if key.is_empty() || key.len() > 200 {
         return Err(ApiError::field("Idempotency-Key", "must have 1 to 200 characters"));
     }
+    Ok(Some(key.to_owned()))
+}
+
+/// Answers repeats from memory.
+pub(super) async fn repeat(State(answers): State<Answers>, request: Request, next: Next) -> Result<Response, ApiError> {
+    if !matches!(*request.method(), Method::POST | Method::PUT | Method::DELETE) {
+        return Ok(next.run(request).await);
+    }
+    let Some(key) = key(request.headers())? else { return Ok(next.run(request).await) };
     let (parts, body) = request.into_parts();
     let too_large = |_| ApiError::Malformed(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {} bytes are allowed", answers.body_limit));
     let body = to_bytes(body, answers.body_limit).await.map_err(too_large)?;
@@ -54,19 +69,75 @@ pub(super) async fn repeat(State(answers): State<Answers>, request: Request, nex
     let digest: [u8; 32] = Sha256::digest(&body).into();
     let run = async { remember(next.run(Request::from_parts(parts, Body::from(body))).await, digest).await };
     // Two requests with one key at the same time: the second waits for the first.
-    let remembered = answers.cache.try_get_with(name, run).await.map_err(|e: Arc<ApiError>| (*e).clone())?;
-    if remembered.request != digest {
-        return Err(ApiError::KeyReused);
+    match answers.cache.try_get_with(name, run).await {
+        Ok(remembered) if remembered.request != digest => Err(ApiError::KeyReused),
+        Ok(remembered) => Ok(remembered.answer()),
+        Err(failed) if failed.request != digest => Err(ApiError::KeyReused),
+        Err(failed) => Ok(failed.answer()),
     }
-    Ok((remembered.status, remembered.headers.clone(), remembered.body.clone()).into_response())
 }
 
-/// Failures of ours are not remembered, so that the client can try again.
-async fn remember(response: Response, request: [u8; 32]) -> Result<Arc<Remembered>, ApiError> {
+/// Failures of ours are answered as they are and not remembered, so that the client can try again with the same key.
+async fn remember(response: Response, request: [u8; 32]) -> Result<Arc<Remembered>, Remembered> {
     let (parts, body) = response.into_parts();
-    let body = to_bytes(body, usize::MAX).await.map_err(|e| ApiError::Internal(e.to_string()))?;
-    if parts.status.is_server_error() {
-        return Err(ApiError::Unavailable("the request could not be carried out; try again with the same key".to_owned()));
+    let (parts, body) = match to_bytes(body, usize::MAX).await {
+        Ok(body) => (parts, body),
+        Err(error) => {
+            let (parts, body) = ApiError::Internal(error.to_string()).into_response().into_parts();
+            (parts, to_bytes(body, usize::MAX).await.unwrap_or_default())
+        }
+    };
+    let answer = Remembered { request, status: parts.status, headers: parts.headers, body };
+    if answer.status.is_server_error() { Err(answer) } else { Ok(Arc::new(answer)) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::post;
+    use serde_json::Value;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    /// A room that fails twice, each time in another way, and then works.
+    fn room() -> Router {
+        static CALLS: AtomicUsize = AtomicUsize::new(0);
+        let work = async || match CALLS.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(ApiError::Internal("a bug".to_owned())),
+            1 => Err(ApiError::Unavailable("the outbox is full".to_owned())),
+            _ => Ok("done"),
+        };
+        Router::new().route("/", post(work)).layer(from_fn_with_state(Answers::new(1, 1_000), repeat))
     }
-    Ok(Arc::new(Remembered { request, status: parts.status, headers: parts.headers, body }))
+
+    async fn ask(room: &Router, key: &str) -> (u16, HeaderMap, Bytes) {
+        let request = Request::post("/").header("idempotency-key", key.as_bytes()).body(Body::empty()).unwrap();
+        let (parts, body) = room.clone().oneshot(request).await.unwrap().into_parts();
+        (parts.status.as_u16(), parts.headers, to_bytes(body, usize::MAX).await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_told_as_it_is_and_tried_again() {
+        let room = room();
+        let code = |body: &Bytes| serde_json::from_slice::<Value>(body).unwrap()["code"].clone();
+        let (status, headers, body) = ask(&room, "k").await;
+        assert_eq!((status, code(&body)), (500, "internal".into()));
+        assert_eq!(headers["content-type"], "application/problem+json");
+        let (status, headers, body) = ask(&room, "k").await;
+        assert_eq!((status, code(&body)), (503, "unavailable".into()));
+        assert!(String::from_utf8_lossy(&body).contains("the outbox is full") && headers.contains_key("retry-after"), "{body:?}");
+        for _ in 0..2 {
+            let (status, _, body) = ask(&room, "k").await;
+            assert_eq!((status, body.as_ref()), (200, b"done".as_slice()));
+        }
+        for bad in ["", "ключ", &"k".repeat(201)] {
+            assert_eq!(ask(&room, bad).await.0, 422, "{bad}");
+        }
+        assert_eq!(ask(&room, &"k".repeat(200)).await.0, 200);
+    }
 }

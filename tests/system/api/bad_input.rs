@@ -1,8 +1,13 @@
 //! Bad input: every kind gets a clear answer, and spoils nothing else.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Answer, TestApp, person};
+use tests::{Answer, KEY, TestApp, person};
+use tokio::task::block_in_place;
 
 fn fields(answer: &Answer) -> Vec<String> {
     assert_eq!(answer.problem(422), "invalid_fields", "{answer:?}");
@@ -19,20 +24,57 @@ async fn each_kind_of_bad_input_is_told_apart() {
     app.with_user(1, &person("小红", "female", "male")).await;
     app.with_user(2, &person("Bob", "male", "female")).await;
     frame(&app).await;
+    bodies(&app).await;
+    headers(&app).await;
     profiles(&app).await;
     interactions(&app).await;
+    presence(&app).await;
     queries(&app).await;
     assert_eq!(app.get("/readyz").await.status, 200);
     app.stop().await;
 }
 
+/// A request that holds its place: its handler waits for the body, as the server has said by `100 Continue`.
+struct Unfinished(TcpStream);
+
+impl Unfinished {
+    fn begin(app: &TestApp) -> Self {
+        let mut stream = TcpStream::connect(app.address.trim_start_matches("http://")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let head = format!(
+            "POST /v1/interactions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut told = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+        stream.read_exact(&mut told).unwrap();
+        assert!(told.starts_with(b"HTTP/1.1 100"), "{}", String::from_utf8_lossy(&told));
+        Self(stream)
+    }
+
+    /// Sends what lacks, and gives the status line.
+    fn end(mut self) -> String {
+        self.0.write_all(b"{}").unwrap();
+        let mut answer = String::new();
+        self.0.read_to_string(&mut answer).unwrap();
+        answer.lines().next().unwrap().to_owned()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn more_requests_at_a_time_than_allowed_are_told_to_wait() {
-    let app = TestApp::start_with(|config| config.http.in_flight = 0).await;
-    let answer = app.get("/v1/users").await;
-    assert_eq!(answer.problem(429), "too_many_requests");
-    assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
-    assert_eq!(app.get("/healthz").await.status, 200, "probes are answered all the same");
+    let app = TestApp::start_with(|config| config.http.in_flight = 1).await;
+    for round in 0..2 {
+        assert_eq!(app.get("/v1/users").await.status, 200, "round {round}: the place is free");
+        let held = block_in_place(|| Unfinished::begin(&app));
+        let answer = app.get("/v1/users").await;
+        assert_eq!(answer.problem(429), "too_many_requests");
+        assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
+        assert_eq!(app.get("/healthz").await.status, 200, "probes are answered all the same");
+        assert_eq!(block_in_place(|| held.end()), "HTTP/1.1 422 Unprocessable Entity");
+    }
+    // Whoever hangs up gives the place back as well.
+    drop(block_in_place(|| Unfinished::begin(&app)));
+    app.until("the place is free again", async || app.get("/v1/users").await.status == 200).await;
     app.stop().await;
 }
 
@@ -57,6 +99,54 @@ async fn frame(app: &TestApp) {
         assert_eq!(response.status(), 401, "{key}");
         assert!(!response.headers()["x-request-id"].is_empty(), "every answer has a request id");
     }
+}
+
+/// Bodies that are no JSON, or that JSON allows and a parser may choke on.
+async fn bodies(app: &TestApp) {
+    for path in ["/v1/moments", "/v1/interactions", "/v1/presence"] {
+        let send =
+            async |body: Vec<u8>| app.read(app.request(Method::POST, path).header("content-type", "application/json").body(body)).await;
+        let mut text = if path == "/v1/moments" { b"{\"text\": \"".to_vec() } else { b"{\"items\": [\"".to_vec() };
+        text.extend(b"\xff\xfe\xc3\x28\"");
+        assert_eq!(send(text).await.problem(400), "malformed", "{path}: no UTF-8");
+        for deep in [200, 100_000] {
+            let nested = format!("{{\"items\": {}{}}}", "[".repeat(deep), "]".repeat(deep));
+            let answer = send(nested.into_bytes()).await;
+            assert!(matches!(answer.status, 400 | 422), "{path}: {deep} deep: {answer:?}");
+            answer.problem(answer.status);
+        }
+    }
+    assert_eq!(raw(app, Method::POST, "/v1/interactions", "{\"items\": []}{}").await.problem(400), "malformed", "two bodies");
+    // Just under the limit of a body, and so far above that of a text.
+    let limit = app.inside.config.http.body_limit;
+    let empty = json!({"author_id": "1", "text": ""}).to_string().len();
+    let moment = json!({"author_id": "1", "text": "x".repeat(limit - empty)}).to_string();
+    assert_eq!(moment.len(), limit);
+    assert_eq!(fields(&raw(app, Method::POST, "/v1/moments", &moment).await), ["text"]);
+    assert_eq!(raw(app, Method::POST, "/v1/moments", &format!("{moment} ")).await.problem(413), "body_too_large", "a byte more");
+    for text in ["a\0b", "\0"] {
+        assert_eq!(fields(&app.post("/v1/moments", &json!({"author_id": "1", "text": text})).await), ["text"], "{text:?}");
+        let mut profile = person("小红", "female", "male");
+        profile["nickname"] = json!(text);
+        assert_eq!(fields(&app.put("/v1/users/1", &profile).await), ["nickname"], "{text:?}");
+    }
+    let unpaired = "{\"author_id\": \"1\", \"text\": \"\\ud800\"}";
+    assert_eq!(raw(app, Method::POST, "/v1/moments", unpaired).await.problem(400), "malformed", "half a character");
+}
+
+/// Headers that are too long, empty, or no text.
+async fn headers(app: &TestApp) {
+    let post = |name: &str, value: &[u8]| app.request(Method::POST, "/v1/interactions").header(name, value).json(&json!({"items": []}));
+    for key in [vec![b'k'; 201], Vec::new(), "ключ".into()] {
+        assert_eq!(fields(&app.read(post("idempotency-key", &key)).await), ["Idempotency-Key"], "{key:?}");
+    }
+    assert_eq!(fields(&app.read(post("idempotency-key", &[b'k'; 200])).await), ["items"]);
+    for id in [vec![b'r'; 129], vec![b'r'; 300_000], Vec::new(), "ид".into(), b"a b".to_vec()] {
+        let answer = app.read(post("x-request-id", &id)).await;
+        answer.problem(422);
+        assert_eq!(answer.header("x-request-id").len(), 36, "one of ours instead of {} bytes", id.len());
+    }
+    assert_eq!(app.read(post("x-request-id", &[b'r'; 128])).await.header("x-request-id"), "r".repeat(128));
 }
 
 async fn profiles(app: &TestApp) {
@@ -118,6 +208,32 @@ async fn interactions(app: &TestApp) {
     assert_eq!(fields(&app.post("/v1/interactions", &json!({"items": vec![json!({}); 501]})).await), ["items"]);
     let lost = json!({"items": [{"kind": "location", "user_id": "1"}, {"kind": "app_open", "user_id": "1"}]});
     assert_eq!(app.post("/v1/presence", &lost).await.expect(200)["accepted"], 1);
+}
+
+/// Places that are not on the Earth, each told by its field.
+async fn presence(app: &TestApp) {
+    let at = |lat: Value, lon: Value| json!({"kind": "location", "user_id": "1", "position": {"lat": lat, "lon": lon}});
+    let cases = [
+        (at(json!(90.001), json!(0)), "position.lat"),
+        (at(json!(-91), json!(0)), "position.lat"),
+        (at(json!(0), json!(180.5)), "position.lon"),
+        (at(json!(1e308), json!(-1e308)), "position.lat"),
+        (at(json!("31"), json!(121)), "items[4]"),
+        (at(json!(null), json!(121)), "items[5]"),
+        (json!({"kind": "location", "user_id": "1", "position": {"lat": 1}}), "items[6]"),
+        (json!({"kind": "heartbeat", "user_id": "1", "position": {"lat": 0, "lon": -200}}), "position.lon"),
+        (json!({"kind": "location", "user_id": "1"}), "position"),
+        (json!({"kind": "location", "user_id": "99", "position": {"lat": 1, "lon": 1}}), "user_id"),
+        (at(json!(90), json!(-180)), ""),
+    ];
+    let items: Vec<&Value> = cases.iter().map(|(item, _)| item).collect();
+    let answer = app.post("/v1/presence", &json!({"items": items})).await.expect(200);
+    assert_eq!(answer["accepted"], 1, "the pole is on the Earth: {answer}");
+    for (i, (item, field)) in cases.iter().enumerate().filter(|(_, (_, field))| !field.is_empty()) {
+        let told = &answer["items"][i]["error"][0];
+        assert_eq!(told["field"], *field, "{item}: {told}");
+        assert!(!told["message"].as_str().unwrap().is_empty(), "{item}: {told}");
+    }
 }
 
 async fn queries(app: &TestApp) {
