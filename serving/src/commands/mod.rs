@@ -3,6 +3,8 @@
 mod bench;
 mod config;
 mod doctor;
+mod eval;
+mod experiments;
 mod import;
 mod models;
 mod pipeline;
@@ -92,6 +94,12 @@ enum Command {
     /// Brings recorded data in: the speed-dating experiment, or events as JSON lines, CSV or Parquet.
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Experiments: which there are, who is in which arm, what came of them.
+    #[command(subcommand)]
+    Experiments(experiments::ExperimentsCommand),
+    /// Judges recommendations on recorded data.
+    #[command(subcommand)]
+    Eval(eval::EvalCommand),
     /// SQL over the lake.
     Query(query::QueryArgs),
     /// Measures the whole system: freshness, recommend, stream.
@@ -139,6 +147,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Models(command) => models::run(command).await?,
         Command::Simulate(args) => simulate::run(&global, args).await?,
         Command::Import(command) => import::run(&global, command).await?,
+        Command::Experiments(command) => experiments::run(&global, command).await?,
+        Command::Eval(command) => eval::run(command).await?,
         Command::Query(args) => query::run(&global, args).await?,
         Command::Bench(command) => bench::run(&global, command).await?,
         Command::Config(args) => config::run(&global, &args)?,

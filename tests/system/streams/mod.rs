@@ -4,4 +4,4 @@ mod embedding;
 mod equality;
 mod faults;
 mod gate;
-mod town;
+pub(crate) mod town;
