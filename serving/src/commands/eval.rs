@@ -12,6 +12,7 @@ use ranker::eval::{Bootstrap, Row};
 use serde::Serialize;
 
 use super::Global;
+use super::off_policy::{self, OffPolicyArgs};
 use super::report::{Format, ReportArgs, render, say};
 use crate::eval::report::{Plot, told, write_html, write_parquet};
 use crate::eval::{Findings, IdRange, answers, cold, contacts, likes, meetings_of, messages, partners, warm};
@@ -34,6 +35,8 @@ pub(super) enum EvalCommand {
         after_help = "Needs likes, as `import gifts` brings them.\n\nExample:\n  hongniang eval partners --data-dir D --until 2011-03-02T08:00:00Z --days 365"
     )]
     Partners(PartnersArgs),
+    /// What other policies would have earned, from a log with propensities: IPS, SNIPS, direct, doubly robust.
+    OffPolicy(OffPolicyArgs),
 }
 
 /// Flags of every evaluation.
@@ -115,18 +118,18 @@ pub(super) struct PartnersArgs {
 }
 
 pub(super) async fn run(global: &Global, command: EvalCommand) -> anyhow::Result<()> {
-    let config = global.load()?;
-    let lake = pipelines::lake::session(&config.lake_place()).await?;
+    let lake = async || anyhow::Ok(pipelines::lake::session(&global.load()?.lake_place()).await?);
     match command {
+        EvalCommand::OffPolicy(args) => off_policy::run(args).await,
         EvalCommand::Meetings(args) => {
-            let found = meetings(&lake, &args).await?;
+            let found = meetings(&lake().await?, &args).await?;
             args.common.output.tell("Meetings: who will match 见面：谁会互相喜欢", &found)
         }
         EvalCommand::Contacts(args) => {
             for share in &args.history {
                 anyhow::ensure!((0.0..1.0).contains(share), "--history: {share} is not a share; give a number of 0 or more, below 1");
             }
-            let rows = messages(&lake, args.common.people()).await?;
+            let rows = messages(&lake().await?, args.common.people()).await?;
             some(rows.len(), "message_sent facts", "hongniang import messages FILE")?;
             let (shares, bootstrap) = (args.history.clone(), args.common.bootstrap());
             let found = tokio::task::spawn_blocking(move || contacts(&rows, &shares, bootstrap)).await?;
@@ -137,7 +140,7 @@ pub(super) async fn run(global: &Global, command: EvalCommand) -> anyhow::Result
             args.common.output.tell("First contacts: who will answer 首次联系：谁会回复", &found)
         }
         EvalCommand::Partners(args) => {
-            let rows = likes(&lake, args.common.people()).await?;
+            let rows = likes(&lake().await?, args.common.people()).await?;
             some(rows.len(), "likes", "hongniang import gifts FILE")?;
             let last = rows.iter().map(|like| like.at).max().unwrap_or_default() - i64::from(args.days) * DAY;
             let asked: Vec<i64> = args.until.iter().map(DateTime::timestamp).collect();

@@ -4,8 +4,10 @@ mod bench;
 mod config;
 mod doctor;
 mod eval;
+mod experiments;
 mod import;
 mod models;
+mod off_policy;
 mod pipeline;
 mod query;
 pub mod report;
@@ -93,6 +95,9 @@ enum Command {
     /// Brings recorded data in: events as JSON lines, CSV or Parquet, and data sets of others in their own form.
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Experiments: which there are, who is in which arm, what came of them.
+    #[command(subcommand)]
+    Experiments(experiments::ExperimentsCommand),
     /// SQL over the lake.
     Query(query::QueryArgs),
     /// How good the matching is, on what really happened.
@@ -144,6 +149,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Models(command) => models::run(command).await?,
         Command::Simulate(args) => simulate::run(&global, args).await?,
         Command::Import(command) => import::run(&global, command).await?,
+        Command::Experiments(command) => experiments::run(&global, command).await?,
         Command::Query(args) => query::run(&global, args).await?,
         Command::Eval(command) => eval::run(&global, command).await?,
         Command::Bench(command) => bench::run(&global, command).await?,

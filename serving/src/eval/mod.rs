@@ -12,6 +12,7 @@ mod contacts;
 mod facts;
 mod findings;
 mod meetings;
+pub mod off_policy;
 mod partners;
 pub mod report;
 
