@@ -3,6 +3,8 @@
 pub mod bench;
 pub mod commands;
 pub mod config;
+pub mod eval;
+pub mod experiments;
 pub mod http;
 pub mod import;
 pub mod interactions;

@@ -7,6 +7,7 @@ mod conformance;
 mod console;
 mod crash;
 mod docs;
+mod experiments;
 mod layout;
 mod streams;
 mod webdriver;

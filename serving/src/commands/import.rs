@@ -1,4 +1,4 @@
-//! `import speed-dating FILE` and `import events DIR`.
+//! `import`: data sets of others, and events as files.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::Global;
 use super::send::{CHUNK, Sender};
-use crate::import::{Row, Source, SpeedDating, event_files, speed_dating};
+use crate::import::{Gowalla, Links, Network, OkCupid, Placing, Row, Source, SpeedDating, event_files, speed_dating};
 use crate::wiring::Log;
 
 /// How many left-out rows are told on the terminal.
@@ -31,6 +31,24 @@ pub(super) enum ImportCommand {
         after_help = "Files are read in this order: profiles*, moments*, interactions*, presence*, messages*, others (*.jsonl only).\n\nExamples:\n  hongniang import events export/ --dry-run --errors refused.jsonl\n  hongniang import events interactions-2026.parquet --brokers 127.0.0.1:9092"
     )]
     Events(EventsArgs),
+    /// OkCupid profiles (Parquet or CSV): people of what the columns say.
+    #[command(after_help = "Example:\n  hongniang import okcupid profiles_revised.csv --dry-run")]
+    Okcupid(OkCupidArgs),
+    /// Who wrote to whom when (src, dst, ts): message_sent facts.
+    #[command(
+        after_help = "Columns: src, dst, ts (seconds since 1970), in Parquet, CSV, or text without a header.\n\nExample:\n  hongniang import messages CollegeMsg.txt"
+    )]
+    Messages(NetworkArgs),
+    /// Who gave to whom when (giver, receiver, ts): likes from giver to receiver.
+    #[command(
+        after_help = "Columns: giver, receiver, ts (seconds since 1970), in Parquet, CSV, or text without a header.\n\nExample:\n  hongniang import gifts ratebeer_transfers.parquet"
+    )]
+    Gifts(NetworkArgs),
+    /// Gowalla: homes, check-ins and friendships below a folder.
+    #[command(
+        after_help = "Files: *users_home* (user, lat, lon), *checkins* (user, ts, lat, lon), *friends* (u, v), each .parquet or .csv.\n\nExample:\n  hongniang import gowalla geo/"
+    )]
+    Gowalla(NetworkArgs),
 }
 
 /// Flags of every import.
@@ -78,9 +96,45 @@ pub(super) struct EventsArgs {
     common: Common,
 }
 
-pub(super) async fn run(global: &Global, command: ImportCommand) -> anyhow::Result<()> {
-    let now = Utc::now();
-    let (source, common) = match command {
+/// Flags of `okcupid`.
+#[derive(Debug, Args)]
+pub(super) struct OkCupidArgs {
+    /// The file.
+    file: PathBuf,
+    /// User ids are the row's number plus this.
+    #[arg(long, default_value_t = 2_000_000)]
+    offset: u64,
+    /// When people were as old as they say (RFC 3339); the data does not tell.
+    #[arg(long, value_name = "TIME", default_value = "2012-06-30T00:00:00Z")]
+    at: DateTime<Utc>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Flags of data sets that have people's numbers and times.
+#[derive(Debug, Args)]
+pub(super) struct NetworkArgs {
+    /// The file, or the folder.
+    place: PathBuf,
+    /// User ids are those of the data plus this [default: 3000000 for messages, 4000000 for gifts, 5000000 for gowalla].
+    #[arg(long)]
+    offset: Option<u64>,
+    /// Moves the data in time, so that the last row falls here (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    shift_to: Option<DateTime<Utc>>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl NetworkArgs {
+    fn placing(&self, offset: u64) -> Placing {
+        Placing { offset: self.offset.unwrap_or(offset), shift_to: self.shift_to }
+    }
+}
+
+/// What a command brings in.
+fn source_of(command: ImportCommand, now: DateTime<Utc>) -> anyhow::Result<(Source, Common)> {
+    Ok(match command {
         ImportCommand::SpeedDating(args) => {
             let bytes = std::fs::read(&args.file).with_context(|| format!("{} cannot be read", args.file.display()))?;
             let name = args.file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
@@ -90,7 +144,20 @@ pub(super) async fn run(global: &Global, command: ImportCommand) -> anyhow::Resu
         ImportCommand::Events(args) => {
             (Source::Files { files: event_files(&args.place)?, ignore_unknown: args.ignore_unknown }, args.common)
         }
-    };
+        ImportCommand::Okcupid(args) => (Source::Recorded(Box::new(OkCupid::new(&args.file, args.offset, args.at))), args.common),
+        ImportCommand::Messages(args) => {
+            (Source::Recorded(Box::new(Network::open(&args.place, Links::Messages, args.placing(3_000_000))?)), args.common)
+        }
+        ImportCommand::Gifts(args) => {
+            (Source::Recorded(Box::new(Network::open(&args.place, Links::Gifts, args.placing(4_000_000))?)), args.common)
+        }
+        ImportCommand::Gowalla(args) => (Source::Recorded(Box::new(Gowalla::open(&args.place, args.placing(5_000_000))?)), args.common),
+    })
+}
+
+pub(super) async fn run(global: &Global, command: ImportCommand) -> anyhow::Result<()> {
+    let now = Utc::now();
+    let (source, common) = source_of(command, now)?;
     let errors = common.errors.clone();
     let (source, survey) = tokio::task::spawn_blocking(move || Survey::of(&source, errors.as_deref(), now).map(|s| (source, s))).await??;
     eprintln!("{} events; {} rows left out", survey.events, survey.refused);

@@ -3,8 +3,11 @@
 mod bench;
 mod config;
 mod doctor;
+mod eval;
+mod experiments;
 mod import;
 mod models;
+mod off_policy;
 mod pipeline;
 mod query;
 pub mod report;
@@ -89,11 +92,17 @@ enum Command {
     Models(models::ModelsCommand),
     /// Lets a simulated town grow: people, Moments, likes.
     Simulate(simulate::SimulateArgs),
-    /// Brings recorded data in: the speed-dating experiment, or events as JSON lines, CSV or Parquet.
+    /// Brings recorded data in: events as JSON lines, CSV or Parquet, and data sets of others in their own form.
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Experiments: which there are, who is in which arm, what came of them.
+    #[command(subcommand)]
+    Experiments(experiments::ExperimentsCommand),
     /// SQL over the lake.
     Query(query::QueryArgs),
+    /// How good the matching is, on what really happened.
+    #[command(subcommand)]
+    Eval(eval::EvalCommand),
     /// Measures the whole system: freshness, recommend, stream.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -140,7 +149,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Models(command) => models::run(command).await?,
         Command::Simulate(args) => simulate::run(&global, args).await?,
         Command::Import(command) => import::run(&global, command).await?,
+        Command::Experiments(command) => experiments::run(&global, command).await?,
         Command::Query(args) => query::run(&global, args).await?,
+        Command::Eval(command) => eval::run(&global, command).await?,
         Command::Bench(command) => bench::run(&global, command).await?,
         Command::Config(args) => config::run(&global, &args)?,
         Command::Doctor(args) => return doctor::run(&global, &args).await,

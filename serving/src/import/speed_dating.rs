@@ -16,7 +16,8 @@ use features::profile::{Gender, Preferences, Profile};
 use super::{Refused, Row as Imported, checked};
 
 const FIRST_WAVE: i64 = 1_034_794_800;
-const INTERESTS: [(&str, &str); 17] = [
+/// Columns of the interests, in the order of the file, and the tags that they become.
+pub(crate) const INTERESTS: [(&str, &str); 17] = [
     ("sports", "sports"),
     ("tvsports", "tv sports"),
     ("exercise", "exercise"),

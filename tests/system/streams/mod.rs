@@ -6,7 +6,7 @@ mod equality;
 mod faults;
 mod gate;
 mod owners;
-mod town;
+pub(crate) mod town;
 mod workers;
 
 pub(crate) use town::Dice;

@@ -216,6 +216,11 @@ impl State {
 /// Every way to score a contact, by name.
 pub const STRATEGIES: [&str; 6] = ["popularity", "reply_rate", "activity", "recency", "logistic", "trees"];
 
+/// The contacts that are judged at a split, in the order in which [`judge`] scores them.
+pub fn judged(contacts: &[Contact], split: TimeSplit<i64>) -> impl Iterator<Item = &Contact> {
+    contacts.iter().filter(move |c| !split.is_history(c.message.at) && c.answered.is_some())
+}
+
 /// Fits on contacts whose answer was known before `until`, and scores those at or after it: the outcomes of all strategies in the order of
 /// [`STRATEGIES`], grouped by receiver. Empty when nothing can be fitted. Contacts whose window had not ended at the last message are not
 /// judged.
@@ -227,7 +232,7 @@ pub fn judge(contacts: &[Contact], split: TimeSplit<i64>) -> [Vec<Outcome>; 6] {
     let fitted = Logistic::fit(&rows, &labels, Ridge { l2: 10.0 }).zip(Boost::fit(&rows, &labels, &options));
     let mut results: [Vec<Outcome>; 6] = Default::default();
     let Some((line, trees)) = fitted else { return results };
-    for contact in contacts.iter().filter(|c| !split.is_history(c.message.at)) {
+    for contact in judged(contacts, split) {
         let Some(yes) = contact.answered else { continue };
         let x = &contact.features;
         let scores = [x[4], x[1], x[3], -x[0], line.predict(x), trees.predict(x)];

@@ -39,6 +39,12 @@ pub fn log_loss_row(strategy: &str, slice: &str, outcomes: &[Outcome], bootstrap
     measured(strategy, slice, "log_loss", outcomes, bootstrap, log_loss)
 }
 
+/// The mean of values, each with the group it belongs to, with its interval by groups; nothing without values.
+pub fn mean_row(strategy: &str, slice: &str, metric: &str, values: &[(u64, f64)], bootstrap: &Bootstrap) -> Option<Row> {
+    let mean = |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / super::real(values.len()));
+    Some(row(strategy, slice, metric, bootstrap.interval(&groups(values.iter().copied()), mean)?))
+}
+
 fn measured(
     strategy: &str,
     slice: &str,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::row;
+use super::mean_row;
 use crate::eval::{Bootstrap, Row, TimeSplit, ndcg_at_k};
 
 /// Somebody gave something to somebody. Times are in seconds.
@@ -159,7 +159,5 @@ pub fn judge(gifts: &[Gift], question: &Question, strategy: Strategy) -> Vec<(u6
 
 /// Mean NDCG@k of a strategy with its interval over people; nothing when nobody began to exchange.
 pub fn report(gifts: &[Gift], question: &Question, strategy: Strategy, slice: &str, bootstrap: &Bootstrap) -> Option<Row> {
-    let people: Vec<Vec<f64>> = judge(gifts, question, strategy).into_iter().map(|(_, ndcg)| vec![ndcg]).collect();
-    let mean = |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / crate::eval::real(values.len()));
-    Some(row(strategy.name(), slice, &format!("ndcg@{}", question.k), bootstrap.interval(&people, mean)?))
+    mean_row(strategy.name(), slice, &format!("ndcg@{}", question.k), &judge(gifts, question, strategy), bootstrap)
 }

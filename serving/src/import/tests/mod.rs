@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod data_sets;
+
 use chrono::{DateTime, Utc};
 use features::event::InteractionKind;
 use proptest::prelude::*;
