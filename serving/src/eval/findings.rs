@@ -91,7 +91,9 @@ impl Findings {
 
     /// How far up everybody's own list the right ones stand: the mean over those who have any. Equal scores are in the order of chance.
     pub(super) fn lists(&mut self, strategy: &str, slice: &str, listed: &[Listed]) {
-        let mut lists: BTreeMap<(u64, u64), Vec<(f64, f64, f64)>> = BTreeMap::new();
+        /// Score, chance, gain.
+        type Place = (f64, f64, f64);
+        let mut lists: BTreeMap<(u64, u64), Vec<Place>> = BTreeMap::new();
         for (at, one) in (0..).zip(listed) {
             let chance = uniform(self.bootstrap.seed, Purpose::Sample, UserId(at));
             let gain = f64::from(u8::from(one.yes));
