@@ -67,9 +67,15 @@ impl Bus {
                 }
             }
         }
-        // Made is not yet ready: leaders are chosen a moment later.
+        // Made is not yet ready: leaders are chosen a moment later, and a broker may be asked before it has heard of the topic.
         let names: Vec<String> = topics.iter().map(|(name, _)| name.clone()).collect();
-        self.bounds(&names).await.map(drop)
+        let until = Instant::now() + TIMEOUT;
+        loop {
+            match self.bounds(&names).await {
+                Err(BusError::MissingTopic { .. }) if Instant::now() < until => tokio::time::sleep(Duration::from_millis(100)).await,
+                answer => return answer.map(drop),
+            }
+        }
     }
 
     /// Whether a broker answers within `timeout`.

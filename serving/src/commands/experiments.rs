@@ -27,6 +27,7 @@ pub(super) enum ExperimentsCommand {
 
 /// Flags of `list`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongniang experiments list --at 2026-12-01T00:00:00Z")]
 pub(super) struct ListArgs {
     /// The state at this time, RFC 3339; now, when left out.
     #[arg(long)]

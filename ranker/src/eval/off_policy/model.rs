@@ -26,6 +26,8 @@ impl Mean {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RewardModel {
     strength: f64,
+    /// The least and the greatest reward seen.
+    seen: (f64, f64),
     all: Mean,
     actions: BTreeMap<u64, Mean>,
     positions: BTreeMap<u32, Mean>,
@@ -35,9 +37,16 @@ pub struct RewardModel {
 impl RewardModel {
     /// Learns from a log that chose without looking at rewards. `strength` (above 0) is how many rows the wider mean counts as.
     pub fn fit(history: &[Decision], strength: f64) -> Self {
-        let mut model =
-            Self { strength, all: Mean::default(), actions: BTreeMap::new(), positions: BTreeMap::new(), cells: BTreeMap::new() };
+        let mut model = Self {
+            strength,
+            seen: (f64::INFINITY, f64::NEG_INFINITY),
+            all: Mean::default(),
+            actions: BTreeMap::new(),
+            positions: BTreeMap::new(),
+            cells: BTreeMap::new(),
+        };
         for row in history {
+            model.seen = (model.seen.0.min(row.reward), model.seen.1.max(row.reward));
             model.all.add(row.reward);
             model.actions.entry(row.action).or_default().add(row.reward);
             model.positions.entry(row.position).or_default().add(row.reward);
@@ -46,7 +55,7 @@ impl RewardModel {
         model
     }
 
-    /// What is expected of an action at a position; of one that is not known, the mean of all.
+    /// What is expected of an action at a position, within the rewards seen; of one that is not known, the mean of all.
     pub fn expects(&self, position: u32, action: u64) -> f64 {
         let all = self.all.towards(0.0, 0.0);
         let all = if all.is_nan() { 0.0 } else { all };
@@ -54,7 +63,9 @@ impl RewardModel {
         let action_mean = of(self.actions.get(&action), all);
         // A position's rows are as many as all actions' there: it shifts the action's mean by its own ratio to all.
         let shift = if all > 0.0 { of(self.positions.get(&position), all) / all } else { 1.0 };
-        of(self.cells.get(&(position, action)), action_mean * shift)
+        // The shift of a good action at a good position may point beyond what any row has earned.
+        let prior = (action_mean * shift).max(self.seen.0).min(self.seen.1);
+        of(self.cells.get(&(position, action)), if self.all.n > 0.0 { prior } else { 0.0 })
     }
 
     /// Actions of the history.
