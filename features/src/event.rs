@@ -175,6 +175,27 @@ pub struct InteractionEvent {
     pub propensity: Option<f64>,
 }
 
+impl InteractionEvent {
+    /// What somebody did to somebody, and nothing beside it.
+    pub fn new(event_id: EventId, event_time: DateTime<Utc>, kind: InteractionKind, actor_id: UserId, target_id: UserId) -> Self {
+        Self {
+            event_id,
+            event_time,
+            kind,
+            request_id: None,
+            actor_id,
+            target_id,
+            moment_id: None,
+            text: None,
+            tags: Vec::new(),
+            deck_id: None,
+            position: None,
+            experiments: Vec::new(),
+            propensity: None,
+        }
+    }
+}
+
 /// A sign of life.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PresenceEvent {

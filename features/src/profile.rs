@@ -149,6 +149,30 @@ pub fn epoch_days(date: NaiveDate) -> i32 {
 }
 
 impl Profile {
+    /// A profile with what there must be, and nothing else filled in.
+    pub fn new(nickname: impl Into<String>, gender: Gender, birth_date: NaiveDate, created_at: DateTime<Utc>) -> Self {
+        Self {
+            nickname: nickname.into(),
+            gender,
+            birth_date,
+            height_cm: None,
+            education: None,
+            occupation: None,
+            city: None,
+            position: None,
+            languages: Vec::new(),
+            tags: Vec::new(),
+            bio: None,
+            photos: 0,
+            preferences: Preferences::default(),
+            hidden: false,
+            banned: false,
+            is_virtual: false,
+            created_at,
+            extend_data: serde_json::Value::Null,
+        }
+    }
+
     /// Age in full years at `now`.
     pub fn age(&self, now: DateTime<Utc>) -> u8 {
         age(self.birth_date, now.date_naive())

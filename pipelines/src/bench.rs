@@ -78,19 +78,16 @@ impl StreamBench {
         let tags =
             if kind == Like { vec![["咖啡", "hiking", "猫", "movies"][random.random_range(0..4)].to_owned()] } else { Vec::new() };
         let event = Event::Interaction(InteractionEvent {
-            event_id: derived_event_id(&["bench", &self.seed.to_string(), &n.to_string()]),
-            event_time: begin + TimeDelta::milliseconds(random.random_range(0..3 * 86_400_000)),
-            kind,
-            request_id: None,
-            actor_id: UserId(actor),
-            target_id: UserId(if target == actor { target % self.people.max(2) + 1 } else { target }),
-            moment_id: None,
-            text: None,
             tags,
             deck_id: Some(format!("d{}", n / 20)),
             position: Some(u32::try_from(n % 20).unwrap_or(0)),
-            experiments: Vec::new(),
-            propensity: None,
+            ..InteractionEvent::new(
+                derived_event_id(&["bench", &self.seed.to_string(), &n.to_string()]),
+                begin + TimeDelta::milliseconds(random.random_range(0..3 * 86_400_000)),
+                kind,
+                UserId(actor),
+                UserId(if target == actor { target % self.people.max(2) + 1 } else { target }),
+            )
         });
         OutRecord::new(Topic::Interactions.name(), actor.to_string(), Some(event.encode()))
     }

@@ -75,19 +75,11 @@ fn event(random: &mut ChaCha8Rng, seed: u64, n: usize) -> Event {
             let text = moment_id.map(|_| "好看".to_owned());
             let deck_id = (kind == InteractionKind::Impression).then(|| format!("d{}", n % 7));
             Event::Interaction(InteractionEvent {
-                event_id,
-                event_time,
-                kind,
-                request_id: None,
-                actor_id: one,
-                target_id: other,
                 moment_id,
                 text,
                 tags,
                 deck_id,
-                position: None,
-                experiments: Vec::new(),
-                propensity: None,
+                ..InteractionEvent::new(event_id, event_time, kind, one, other)
             })
         }
     }

@@ -53,24 +53,9 @@ fn vector(dice: &mut Dice, taste: u64, dim: usize) -> QVector {
 /// A plain profile: a woman of 30 in Shanghai, seen by everybody who looks for nobody in particular.
 pub fn profile(user: u64) -> Profile {
     Profile {
-        nickname: format!("p{user}"),
-        gender: Gender::Female,
-        birth_date: NaiveDate::from_ymd_opt(1996, 3, 1).unwrap(),
-        height_cm: None,
-        education: None,
-        occupation: None,
         city: Some("上海".into()),
         position: Some(Position { lat: 31.23, lon: 121.47 }),
-        languages: vec![],
-        tags: vec![],
-        bio: None,
-        photos: 0,
-        preferences: Preferences::default(),
-        hidden: false,
-        banned: false,
-        is_virtual: false,
-        created_at: now() - TimeDelta::days(200),
-        extend_data: serde_json::Value::Null,
+        ..Profile::new(format!("p{user}"), Gender::Female, NaiveDate::from_ymd_opt(1996, 3, 1).unwrap(), now() - TimeDelta::days(200))
     }
 }
 
@@ -145,21 +130,7 @@ fn counters(p: &mut Portrait, dice: &mut Dice) {
 
 /// Something somebody did, `ago` before [`now`].
 pub fn did(actor: u64, target: u64, kind: InteractionKind, ago: TimeDelta) -> InteractionEvent {
-    InteractionEvent {
-        event_id: derived_event_id(&["t"]),
-        event_time: now() - ago,
-        kind,
-        request_id: None,
-        actor_id: UserId(actor),
-        target_id: UserId(target),
-        moment_id: None,
-        text: None,
-        tags: vec![],
-        deck_id: None,
-        position: None,
-        experiments: Vec::new(),
-        propensity: None,
-    }
+    InteractionEvent::new(derived_event_id(&["t"]), now() - ago, kind, UserId(actor), UserId(target))
 }
 
 /// A vector index for tests.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ids::derived_event_id;
-use crate::profile::{Gender, Preferences};
+use crate::profile::Gender;
 use crate::sets::feature_set;
 
 fn at(second: i64) -> DateTime<Utc> {
@@ -13,24 +13,8 @@ fn at(second: i64) -> DateTime<Utc> {
 
 fn profile(name: &str) -> Profile {
     Profile {
-        nickname: name.into(),
-        gender: Gender::Female,
-        birth_date: chrono::NaiveDate::from_ymd_opt(1995, 1, 1).unwrap(),
-        height_cm: None,
-        education: None,
-        occupation: None,
-        city: None,
-        position: None,
-        languages: vec![],
         tags: vec!["#咖啡".into()],
-        bio: None,
-        photos: 0,
-        preferences: Preferences::default(),
-        hidden: false,
-        banned: false,
-        is_virtual: false,
-        created_at: at(0),
-        extend_data: serde_json::Value::Null,
+        ..Profile::new(name, Gender::Female, chrono::NaiveDate::from_ymd_opt(1995, 1, 1).unwrap(), at(0))
     }
 }
 
@@ -39,21 +23,7 @@ fn embedding(hour: i64, values: &[f32]) -> Embedding {
 }
 
 fn interaction(target: u64, kind: InteractionKind, hour: i64) -> InteractionEvent {
-    InteractionEvent {
-        event_id: derived_event_id(&["i"]),
-        event_time: at(hour),
-        kind,
-        request_id: None,
-        actor_id: UserId(1),
-        target_id: UserId(target),
-        moment_id: None,
-        text: None,
-        tags: vec![],
-        deck_id: None,
-        position: None,
-        experiments: Vec::new(),
-        propensity: None,
-    }
+    InteractionEvent::new(derived_event_id(&["i"]), at(hour), kind, UserId(1), UserId(target))
 }
 
 #[derive(Default)]

@@ -10,7 +10,7 @@ mod state;
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use features::event::{InteractionEvent, InteractionKind};
@@ -26,8 +26,30 @@ const FORMAT: u32 = 1;
 /// Relations and exposures of everybody, in memory.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    state: RwLock<State>,
-    co_likes: RwLock<CoLikes>,
+    kept: RwLock<Kept>,
+}
+
+/// What is kept of events, and what follows from it. Under one lock, so that nobody sees the one without the other.
+#[derive(Debug, Default)]
+struct Kept {
+    state: State,
+    co_likes: CoLikes,
+}
+
+impl Kept {
+    /// The same with everything that follows.
+    fn of(state: State) -> Self {
+        let mut co_likes = CoLikes::default();
+        state.likes_said().for_each(|(actor, target, likes, at)| co_likes.say(UserId(actor), UserId(target), likes, at));
+        Self { state, co_likes }
+    }
+
+    fn apply(&mut self, event: &InteractionEvent) {
+        self.state.apply(event);
+        if let Some(likes) = like(event) {
+            self.co_likes.say(event.actor_id, event.target_id, likes, event.event_time.timestamp_micros());
+        }
+    }
 }
 
 impl Ledger {
@@ -38,41 +60,37 @@ impl Ledger {
 
     /// Takes many interactions into account under one lock.
     pub fn apply_all<'a>(&self, events: impl IntoIterator<Item = &'a InteractionEvent>) {
-        let mut likes = Vec::new();
-        {
-            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-            for event in events {
-                state.apply(event);
-                likes.extend(like(event).map(|likes| (event, likes)));
-            }
-        }
-        if likes.is_empty() {
-            return;
-        }
-        let mut co_likes = self.co_likes.write().unwrap_or_else(PoisonError::into_inner);
-        for (event, likes) in likes {
-            co_likes.say(event.actor_id, event.target_id, likes, event.event_time.timestamp_micros());
-        }
+        let mut kept = self.write();
+        events.into_iter().for_each(|event| kept.apply(event));
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Kept> {
+        self.kept.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Kept> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Drops everything about a user.
     pub fn forget(&self, user: UserId) {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).forget(user.0);
-        self.co_likes.write().unwrap_or_else(PoisonError::into_inner).forget(user);
+        let mut kept = self.write();
+        kept.state.forget(user.0);
+        kept.co_likes.forget(user);
     }
 
     /// People whom those like who like as `viewer` does: [`CoLikes::recall`].
     pub fn co_liked(&self, viewer: UserId, reach: &Reach, limit: usize) -> Vec<CoLiked> {
-        self.co_likes.read().unwrap_or_else(PoisonError::into_inner).recall(viewer, reach, limit)
+        self.read().co_likes.recall(viewer, reach, limit)
     }
 
     /// The likes as recall keeps them, given or received: [`CoLikes::kept`].
     pub fn co_likes(&self, received: bool) -> Vec<KeptWord> {
-        self.co_likes.read().unwrap_or_else(PoisonError::into_inner).kept(received)
+        self.read().co_likes.kept(received)
     }
 
     fn with<T>(&self, read: impl FnOnce(&State) -> T) -> T {
-        read(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+        read(&self.read().state)
     }
 
     /// Whether one of the two blocked the other.
@@ -118,7 +136,7 @@ impl Ledger {
 
     /// Drops exposures older than `window`: they no longer matter.
     pub fn prune(&self, now: DateTime<Utc>, window: TimeDelta) {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).prune((now - window).timestamp());
+        self.write().state.prune((now - window).timestamp());
     }
 
     /// Whether nothing is known.
@@ -145,16 +163,12 @@ impl Ledger {
     /// When the file is damaged or of another version.
     pub fn load(path: &Path) -> Result<(Self, OffsetMap), IndexError> {
         let (state, offsets) = snapshot::read::<State>(path, FORMAT)?.unwrap_or_default();
-        let mut co_likes = CoLikes::default();
-        state.likes_said().for_each(|(actor, target, likes, at)| co_likes.say(UserId(actor), UserId(target), likes, at));
-        Ok((Self { state: RwLock::new(state), co_likes: RwLock::new(co_likes) }, offsets))
+        Ok((Self { kept: RwLock::new(Kept::of(state)) }, offsets))
     }
 
     /// Replaces the contents by those of another ledger, such as a loaded one.
     pub fn replace(&self, other: Self) {
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = other.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        *self.co_likes.write().unwrap_or_else(PoisonError::into_inner) =
-            other.co_likes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.write() = other.kept.into_inner().unwrap_or_else(PoisonError::into_inner);
     }
 }
 

@@ -5,21 +5,13 @@ use features::ids::derived_event_id;
 use proptest::prelude::*;
 
 fn event(actor: u64, target: u64, kind: InteractionKind, second: i64) -> InteractionEvent {
-    InteractionEvent {
-        event_id: derived_event_id(&["e"]),
-        event_time: DateTime::from_timestamp(1_790_000_000 + second, 0).unwrap(),
+    InteractionEvent::new(
+        derived_event_id(&["e"]),
+        DateTime::from_timestamp(1_790_000_000 + second, 0).unwrap(),
         kind,
-        request_id: None,
-        actor_id: UserId(actor),
-        target_id: UserId(target),
-        moment_id: None,
-        text: None,
-        tags: vec![],
-        deck_id: None,
-        position: None,
-        experiments: Vec::new(),
-        propensity: None,
-    }
+        UserId(actor),
+        UserId(target),
+    )
 }
 
 #[test]
@@ -62,7 +54,7 @@ proptest! {
             again.swap(i, j);
         }
         shuffled.apply_all(again);
-        prop_assert_eq!(&*forward.state.read().unwrap(), &*shuffled.state.read().unwrap());
+        prop_assert_eq!(&forward.read().state, &shuffled.read().state);
     }
 
     #[test]
@@ -73,7 +65,7 @@ proptest! {
         ledger.apply_all(&events);
         ledger.save(&path, &OffsetMap::new()).unwrap();
         let (back, _) = Ledger::load(&path).unwrap();
-        prop_assert_eq!(&*ledger.state.read().unwrap(), &*back.state.read().unwrap());
+        prop_assert_eq!(&ledger.read().state, &back.read().state);
         prop_assert_eq!((ledger.co_likes(false), ledger.co_likes(true)), (back.co_likes(false), back.co_likes(true)));
     }
 }

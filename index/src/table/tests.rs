@@ -3,7 +3,7 @@
 use super::*;
 use chrono::DateTime;
 use features::portrait::{SIGNAL_COUNTERS, TagWeight};
-use features::profile::{Gender, Position, Preferences};
+use features::profile::{Gender, Position};
 use features::vector::QVector;
 use proptest::prelude::*;
 
@@ -16,24 +16,15 @@ fn portrait(user: u64, version: u64) -> Portrait {
         generation: 1,
         updated_at: at,
         profile: Profile {
-            nickname: format!("p{user}"),
-            gender: if user.is_multiple_of(2) { Gender::Female } else { Gender::Male },
-            birth_date: chrono::NaiveDate::from_ymd_opt(1996, 5, 4).unwrap(),
-            height_cm: None,
-            education: None,
-            occupation: None,
             city: Some("上海".into()),
             position: Some(Position { lat: 31.2, lon: (12_140 + user) as f64 / 100.0 }),
-            languages: vec![],
-            tags: vec![],
-            bio: None,
-            photos: 0,
-            preferences: Preferences::default(),
             hidden: user == 9,
-            banned: false,
-            is_virtual: false,
-            created_at: at,
-            extend_data: serde_json::Value::Null,
+            ..Profile::new(
+                format!("p{user}"),
+                if user.is_multiple_of(2) { Gender::Female } else { Gender::Male },
+                chrono::NaiveDate::from_ymd_opt(1996, 5, 4).unwrap(),
+                at,
+            )
         },
         counters: SIGNAL_COUNTERS.iter().enumerate().map(|(i, name)| ((*name).to_owned(), 1e8 * (i + 1) as f64)).collect(),
         tags: vec![tag("咖啡", 1.0), tag("hiking", 0.5)],

@@ -39,7 +39,6 @@ pub struct GroupReader {
     consumer: Arc<BaseConsumer<Member>>,
     config: BusConfig,
     group: String,
-    label: String,
     chunks: mpsc::Receiver<Result<Chunk, KafkaError>>,
     left: VecDeque<Record>,
     /// The share that `left` and the last batch belong to.
@@ -76,8 +75,8 @@ impl Bus {
         let pump = Pump { consumer: Arc::clone(&consumer), out, stop: Arc::clone(&stop), names: Names::default() };
         let spawned = std::thread::Builder::new().name(format!("read {group}").chars().take(15).collect()).spawn(move || pump.run());
         spawned.map_err(|_| BusError::Closed)?;
-        let (config, group, label) = (self.config().clone(), group.to_owned(), label.to_owned());
-        Ok(GroupReader { consumer, config, group, label, chunks, left: VecDeque::new(), share: 0, read: Offsets::default(), stop })
+        let (config, group) = (self.config().clone(), group.to_owned());
+        Ok(GroupReader { consumer, config, group, chunks, left: VecDeque::new(), share: 0, read: Offsets::default(), stop })
     }
 }
 
@@ -156,14 +155,14 @@ impl GroupReader {
     /// When the broker does not answer.
     pub async fn commit(&self) -> Result<bool, BusError> {
         let (consumer, config, share) = (Arc::clone(&self.consumer), self.config.clone(), self.share);
-        let (read, label, group) = (self.read.clone(), self.label.clone(), self.group.clone());
+        let (read, group) = (self.read.clone(), self.group.clone());
         blocking(move || {
             // Held until the broker has answered: a rebalance waits so long, and finds the offsets committed.
             let now = consumer.context().lock();
             if now.number != share {
                 return Ok(false);
             }
-            match consumer.commit(&labelled(&read, &label)?, CommitMode::Sync) {
+            match consumer.commit(&labelled(&read, &consumer.context().label)?, CommitMode::Sync) {
                 Ok(()) => Ok(true),
                 Err(error) if is_rebalance(&error) => Ok(false),
                 Err(error) => Err(config.error(&format!("commit offsets of `{group}`"), error)),

@@ -3,33 +3,28 @@
 //! Every serving node has indexes of its own, so where they stand is no business of a consumer group: a node that took another one's
 //! offsets would miss what it was not there to see.
 
-use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
+
+use index::{IndexError, snapshot};
 
 use crate::bus::Offsets;
 
+const FORMAT: u32 = 1;
+
 /// Reads the offsets; none where nothing usable was written: then everything is applied again.
 pub(super) fn load(path: &Path) -> Offsets {
-    let named = std::fs::read(path).and_then(|bytes| serde_json::from_slice::<BTreeMap<String, i64>>(&bytes).map_err(io::Error::from));
-    match named {
-        Ok(named) => Offsets::from_named(&named),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Offsets::default(),
+    match snapshot::read::<()>(path, FORMAT) {
+        Ok(found) => found.map_or_else(Offsets::default, |((), offsets)| Offsets::from_named(&offsets)),
         Err(error) => {
-            tracing::warn!(%error, path = %path.display(), "where the indexes stand cannot be read: everything is applied again");
+            tracing::warn!(%error, "where the indexes stand cannot be read: everything is applied again");
             Offsets::default()
         }
     }
 }
 
 /// Writes the offsets, as a whole.
-pub(super) fn save(path: &Path, offsets: &Offsets) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let beside = path.with_extension("tmp");
-    std::fs::write(&beside, serde_json::to_vec_pretty(&offsets.to_named())?)?;
-    std::fs::rename(&beside, path)
+pub(super) fn save(path: &Path, offsets: &Offsets) -> Result<(), IndexError> {
+    snapshot::write(path, FORMAT, &(), &offsets.to_named())
 }
 
 #[cfg(test)]

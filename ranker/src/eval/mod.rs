@@ -38,7 +38,7 @@ pub use self::top_share::top_share;
 pub use self::wilson::wilson;
 
 /// A count as a real number.
-pub(crate) const fn real(count: usize) -> f64 {
+pub const fn real(count: usize) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     let value = count as f64;
     value

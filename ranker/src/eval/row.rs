@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Interval;
+
 /// What one strategy reaches in one metric on one slice of the rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
@@ -17,4 +19,16 @@ pub struct Row {
     pub low: Option<f64>,
     /// Upper end of it.
     pub high: Option<f64>,
+}
+
+impl Row {
+    /// A value without an interval.
+    pub fn plain(strategy: &str, slice: &str, metric: &str, value: f64) -> Self {
+        Self { strategy: strategy.to_owned(), slice: slice.to_owned(), metric: metric.to_owned(), value, low: None, high: None }
+    }
+
+    /// A value with its interval.
+    pub fn estimated(strategy: &str, slice: &str, metric: &str, interval: Interval) -> Self {
+        Self { low: Some(interval.low), high: Some(interval.high), ..Self::plain(strategy, slice, metric, interval.value) }
+    }
 }

@@ -6,7 +6,7 @@ use features::ids::UserId;
 use ranker::chance::{Purpose, uniform};
 use ranker::eval::bootstrap::groups;
 use ranker::eval::protocols::{Outcome, auc_row, log_loss_row, mean_row};
-use ranker::eval::{Bootstrap, Reliability, Row, auc, ndcg_at_k, reliability};
+use ranker::eval::{Bootstrap, Reliability, Row, auc, ndcg_at_k, real, reliability};
 
 use super::report::{Plot, RELIABILITY};
 
@@ -51,7 +51,7 @@ impl Findings {
     pub(super) fn baseline(&mut self, slice: &str, outcomes: &[Outcome]) {
         let seed = self.bootstrap.seed;
         let values: Vec<(u64, f64)> = outcomes.iter().map(|o| (o.group, f64::from(u8::from(o.yes)))).collect();
-        self.rows.push(plain("all", slice, "rows", real(outcomes.len())));
+        self.rows.push(Row::plain("all", slice, "rows", real(outcomes.len())));
         self.rows.extend(mean_row("all", slice, "base_rate", &values, &self.bootstrap));
         let blind: Vec<Outcome> =
             (0..).zip(outcomes).map(|(at, o)| Outcome { score: uniform(seed, Purpose::Sample, UserId(at)), ..*o }).collect();
@@ -70,7 +70,7 @@ impl Findings {
         let pairs: Vec<(f64, bool)> = outcomes.iter().map(|o| (o.score, o.yes)).collect();
         if let Some(table) = reliability(&pairs, BINS) {
             // Drawn again, the error only grows, because every draw adds noise to the bins: an interval would not hold it.
-            self.rows.push(plain(strategy, slice, "calibration_error", table.expected_error));
+            self.rows.push(Row::plain(strategy, slice, "calibration_error", table.expected_error));
             self.tables.push((strategy.to_owned(), slice.to_owned(), table));
         }
     }
@@ -82,11 +82,7 @@ impl Findings {
             auc(&rows.iter().map(|row| (pick(row), row.2)).collect::<Vec<_>>())
         };
         let gain = self.bootstrap.interval(&rows, |rows| Some(one(rows, |row| row.0)? - one(rows, |row| row.1)?));
-        self.rows.extend(gain.map(|gain| Row {
-            low: Some(gain.low),
-            high: Some(gain.high),
-            ..plain(&format!("{name} over {than}"), slice, "auc_gain", gain.value)
-        }));
+        self.rows.extend(gain.map(|gain| Row::estimated(&format!("{name} over {than}"), slice, "auc_gain", gain)));
     }
 
     /// How far up everybody's own list the right ones stand: the mean over those who have any. Equal scores are in the order of chance.
@@ -115,7 +111,7 @@ impl Findings {
 
     /// A count that belongs to a slice.
     pub(super) fn count(&mut self, slice: &str, count: usize) {
-        self.rows.push(plain("all", slice, "rows", real(count)));
+        self.rows.push(Row::plain("all", slice, "rows", real(count)));
     }
 
     /// Adds what another evaluation found.
@@ -131,7 +127,7 @@ impl Findings {
         for (strategy, slice, table) in &self.tables {
             for (number, bin) in (1..).zip(&table.bins) {
                 let slice = format!("{slice} bin={number}/{}", table.bins.len());
-                let row = |metric: &str, value: f64| plain(strategy, &slice, &format!("{RELIABILITY}{metric}"), value);
+                let row = |metric: &str, value: f64| Row::plain(strategy, &slice, &format!("{RELIABILITY}{metric}"), value);
                 rows.push(row("predicted", bin.predicted));
                 rows.push(Row { low: Some(bin.low), high: Some(bin.high), ..row("observed", bin.observed) });
                 rows.push(row("rows", real(bin.count)));
@@ -156,14 +152,4 @@ impl Findings {
         plots.extend(slices.iter().map(|(slice, series)| Plot::reliability(&format!("Reliability 校准: {slice}"), series)));
         plots
     }
-}
-
-fn plain(strategy: &str, slice: &str, metric: &str, value: f64) -> Row {
-    Row { strategy: strategy.to_owned(), slice: slice.to_owned(), metric: metric.to_owned(), value, low: None, high: None }
-}
-
-fn real(count: usize) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-    let value = count as f64;
-    value
 }

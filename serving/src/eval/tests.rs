@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::prelude::SessionContext;
 use features::event::{Event, InteractionEvent, InteractionKind, MessageEvent, MessageKind, ProfileEvent, ProfileKind};
 use features::ids::{UserId, derived_event_id};
-use features::profile::{Gender, Preferences, Profile};
+use features::profile::{Gender, Profile};
 use features::topic::Topic;
 use ranker::chance::{Purpose, bits};
 use ranker::eval::protocols::contacts::{DAY, contacts as first_contacts};
@@ -47,26 +47,7 @@ async fn lake(folder: &Path, events: &[Event]) -> SessionContext {
 }
 
 fn person(id: u64, gender: Gender) -> Event {
-    let profile = Profile {
-        nickname: format!("P {id}"),
-        gender,
-        birth_date: "1996-05-04".parse().unwrap(),
-        height_cm: None,
-        education: None,
-        occupation: None,
-        city: None,
-        position: None,
-        languages: Vec::new(),
-        tags: Vec::new(),
-        bio: None,
-        photos: 0,
-        preferences: Preferences::default(),
-        hidden: false,
-        banned: false,
-        is_virtual: false,
-        created_at: start(),
-        extend_data: serde_json::Value::Null,
-    };
+    let profile = Profile::new(format!("P {id}"), gender, "1996-05-04".parse().unwrap(), start());
     let event_id = derived_event_id(&["person", &id.to_string()]);
     let kind = ProfileKind::Updated;
     Event::Profile(ProfileEvent { event_id, event_time: start(), kind, request_id: None, user_id: UserId(id), profile: Some(profile) })
@@ -75,19 +56,9 @@ fn person(id: u64, gender: Gender) -> Event {
 fn interaction(kind: InteractionKind, from: u64, to: u64, at: DateTime<Utc>, shown: Option<(u32, u32)>) -> Event {
     let parts = [kind.name().to_owned(), from.to_string(), to.to_string(), at.to_rfc3339()];
     Event::Interaction(InteractionEvent {
-        event_id: derived_event_id(&parts.each_ref().map(String::as_str)),
-        event_time: at,
-        kind,
-        request_id: None,
-        actor_id: UserId(from),
-        target_id: UserId(to),
-        moment_id: None,
-        text: None,
-        tags: Vec::new(),
         deck_id: shown.map(|(deck, _)| format!("wave-{deck}")),
         position: shown.map(|(_, position)| position),
-        experiments: Vec::new(),
-        propensity: None,
+        ..InteractionEvent::new(derived_event_id(&parts.each_ref().map(String::as_str)), at, kind, UserId(from), UserId(to))
     })
 }
 

@@ -9,7 +9,7 @@ use anyhow::Context;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use features::event::{Event, InteractionEvent, InteractionKind, PresenceEvent, PresenceKind, ProfileEvent, ProfileKind};
 use features::ids::{UserId, derived_event_id};
-use features::profile::{Gender, Position, Preferences, Profile};
+use features::profile::{Gender, Position, Profile};
 
 use super::rows::{Cells, file_name, read, shift};
 use super::{Placing, Recorded, Told};
@@ -65,24 +65,9 @@ impl Gowalla {
         let id = cells.whole("user")?;
         let (position, at) = (position(cells)?, self.joined(id));
         let profile = Profile {
-            nickname: format!("Gowalla {id}"),
-            gender: Gender::Other,
-            birth_date: NaiveDate::from_ymd_opt(1980, 1, 1).unwrap_or_default(),
-            height_cm: None,
-            education: None,
-            occupation: None,
-            city: None,
             position: Some(position),
-            languages: Vec::new(),
-            tags: Vec::new(),
-            bio: None,
-            photos: 0,
-            preferences: Preferences::default(),
-            hidden: false,
-            banned: false,
-            is_virtual: false,
-            created_at: at,
             extend_data: serde_json::json!({"filled_in": ["nickname", "gender", "birth_date"]}),
+            ..Profile::new(format!("Gowalla {id}"), Gender::Other, NaiveDate::from_ymd_opt(1980, 1, 1).unwrap_or_default(), at)
         };
         let event_id = self.id(&["home", &id.to_string(), &at.to_rfc3339()]);
         let kind = ProfileKind::Updated;
@@ -115,21 +100,13 @@ impl Gowalla {
         }
         let at = self.joined(u).max(self.joined(v));
         Ok([(u, v), (v, u)].map(|(one, other)| {
-            Event::Interaction(InteractionEvent {
-                event_id: self.id(&["friend", &one.to_string(), &other.to_string(), &at.to_rfc3339()]),
-                event_time: at,
-                kind: InteractionKind::Follow,
-                request_id: None,
-                actor_id: self.user(one),
-                target_id: self.user(other),
-                moment_id: None,
-                text: None,
-                tags: Vec::new(),
-                deck_id: None,
-                position: None,
-                experiments: Vec::new(),
-                propensity: None,
-            })
+            Event::Interaction(InteractionEvent::new(
+                self.id(&["friend", &one.to_string(), &other.to_string(), &at.to_rfc3339()]),
+                at,
+                InteractionKind::Follow,
+                self.user(one),
+                self.user(other),
+            ))
         }))
     }
 

@@ -79,21 +79,7 @@ impl Network {
                 receiver_id: receiver,
                 chars: 0,
             }),
-            Links::Gifts => Event::Interaction(InteractionEvent {
-                event_id,
-                event_time: at,
-                kind: InteractionKind::Like,
-                request_id: None,
-                actor_id: sender,
-                target_id: receiver,
-                moment_id: None,
-                text: None,
-                tags: Vec::new(),
-                deck_id: None,
-                position: None,
-                experiments: Vec::new(),
-                propensity: None,
-            }),
+            Links::Gifts => Event::Interaction(InteractionEvent::new(event_id, at, InteractionKind::Like, sender, receiver)),
         })
     }
 

@@ -157,26 +157,15 @@ impl Import {
         let tags = INTERESTS.iter().filter(|(column, _)| row.number(column).is_ok_and(|n| n >= 7.0)).map(|(_, tag)| (*tag).to_owned());
         let short = |text: &str| text.chars().take(60).collect::<String>();
         let profile = Profile {
-            nickname: format!("{} {iid}", if man { "Mr." } else { "Ms." }),
-            gender,
-            birth_date: birth,
-            height_cm: None,
-            education: None,
             occupation: row.text("career").or_else(|| row.text("field")).map(short),
             city: Some("New York".to_owned()),
-            position: None,
             languages: vec!["en".to_owned()],
             tags: tags.collect(),
             bio: row
                 .text("from")
                 .map(|from| format!("From {}. Studies {}.", short(from), short(row.text("field").unwrap_or("at Columbia")))),
-            photos: 0,
             preferences: Preferences { genders: vec![other], min_age: 18, max_age: 99, max_distance_km: None },
-            hidden: false,
-            banned: false,
-            is_virtual: false,
-            created_at: at,
-            extend_data: serde_json::Value::Null,
+            ..Profile::new(format!("{} {iid}", if man { "Mr." } else { "Ms." }), gender, birth, at)
         };
         let event_id = derived_event_id(&["speed-dating", "person", &iid.to_string(), &self.options.offset.to_string(), &at.to_rfc3339()]);
         Ok(ProfileEvent {
@@ -206,26 +195,22 @@ impl Import {
         let word = if row.whole("dec")? == 1 { InteractionKind::Like } else { InteractionKind::Pass };
         let begin = evening(wave) + self.shift + TimeDelta::minutes(5 * i64::from(order));
         let event = |kind: InteractionKind, at: DateTime<Utc>| InteractionEvent {
-            event_id: derived_event_id(&[
-                "speed-dating",
-                kind.name(),
-                &iid.to_string(),
-                &pid.to_string(),
-                &self.options.offset.to_string(),
-                &at.to_rfc3339(),
-            ]),
-            event_time: at,
-            kind,
-            request_id: None,
-            actor_id: self.user(iid),
-            target_id: self.user(pid),
-            moment_id: None,
-            text: None,
-            tags: Vec::new(),
             deck_id: Some(format!("wave-{wave}")),
             position: Some(order - 1),
-            experiments: Vec::new(),
-            propensity: None,
+            ..InteractionEvent::new(
+                derived_event_id(&[
+                    "speed-dating",
+                    kind.name(),
+                    &iid.to_string(),
+                    &pid.to_string(),
+                    &self.options.offset.to_string(),
+                    &at.to_rfc3339(),
+                ]),
+                at,
+                kind,
+                self.user(iid),
+                self.user(pid),
+            )
         };
         Ok([event(InteractionKind::Impression, begin), event(word, begin + TimeDelta::minutes(4))])
     }

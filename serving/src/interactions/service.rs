@@ -76,19 +76,13 @@ pub(super) fn interaction(app: &App, item: Item, event_id: EventId, request_id: 
     let moment_tags = item.moment_id.and_then(|m| app.indexes.text.moment(m).ok().flatten()).map(|m| m.tags);
     let tags = item.tags.or(moment_tags).unwrap_or_else(|| target.tags.clone());
     let event = Event::Interaction(InteractionEvent {
-        event_id: item.event_id.unwrap_or(event_id),
-        event_time: item.event_time.unwrap_or(now),
-        kind: item.kind,
         request_id,
-        actor_id: item.actor_id,
-        target_id: item.target_id,
         moment_id: item.moment_id,
         text: item.text,
         tags: tags.iter().map(|t| normal_tag(t)).collect(),
         deck_id: item.deck_id,
         position: item.position,
-        experiments: Vec::new(),
-        propensity: None,
+        ..InteractionEvent::new(item.event_id.unwrap_or(event_id), item.event_time.unwrap_or(now), item.kind, item.actor_id, item.target_id)
     });
     validate(&event, now).map(|()| event)
 }

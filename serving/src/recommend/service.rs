@@ -115,19 +115,12 @@ async fn expose(
     now: DateTime<Utc>,
 ) -> Result<(), ApiError> {
     let impression = |(at, item): &(usize, DeckItem)| InteractionEvent {
-        event_id: EventId::now_v7(),
-        event_time: now,
-        kind: InteractionKind::Impression,
         request_id: request_id.map(str::to_owned),
-        actor_id: dealt.deck.viewer,
-        target_id: item.user_id,
-        moment_id: None,
-        text: None,
-        tags: Vec::new(),
         deck_id: Some(dealt.deck.deck_id.clone()),
         position: u32::try_from(*at).ok(),
         experiments: dealt.deck.experiments.clone(),
         propensity: Some(f64::from(item.propensity)),
+        ..InteractionEvent::new(EventId::now_v7(), now, InteractionKind::Impression, dealt.deck.viewer, item.user_id)
     };
     let impressions: Vec<InteractionEvent> = items.iter().map(impression).collect();
     let events: Vec<Event> = impressions.iter().cloned().map(Event::Interaction).collect();

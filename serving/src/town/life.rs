@@ -202,21 +202,7 @@ impl Life<'_> {
     fn interaction(&self, event_time: DateTime<Utc>, who: usize, other: usize, kind: InteractionKind) -> InteractionEvent {
         let tags = if kind == InteractionKind::Impression { Vec::new() } else { self.resident(other).profile.tags.clone() };
         let (actor_id, target_id): (UserId, UserId) = (self.resident(who).user_id, self.resident(other).user_id);
-        InteractionEvent {
-            event_id: self.id(),
-            event_time,
-            kind,
-            request_id: None,
-            actor_id,
-            target_id,
-            moment_id: None,
-            text: None,
-            tags,
-            deck_id: None,
-            position: None,
-            experiments: Vec::new(),
-            propensity: None,
-        }
+        InteractionEvent { tags, ..InteractionEvent::new(self.id(), event_time, kind, actor_id, target_id) }
     }
 
     fn publish(&mut self, chance: &mut ChaCha8Rng, at: DateTime<Utc>, who: usize) {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::{Decision, Policy, RewardModel, Weighed, direct, doubly_robust, effective_size, ips, snips};
-use crate::eval::bootstrap::Interval;
 use crate::eval::{Bootstrap, Row, real};
 
 /// How a log is judged.
@@ -47,7 +46,7 @@ pub fn judge(log: &[Decision], options: &JudgeOptions) -> Vec<Row> {
     for (slice, decisions) in &slices {
         let rewards: Vec<Vec<f64>> = decisions.iter().map(|d| vec![d.reward]).collect();
         let mean = options.bootstrap.interval(&rewards, |r| (!r.is_empty()).then(|| r.iter().sum::<f64>() / real(r.len())));
-        rows.extend(mean.map(|interval| row("logged", slice, "mean", interval)));
+        rows.extend(mean.map(|interval| Row::estimated("logged", slice, "mean", interval)));
         for policy in &policies {
             let weighed: Vec<Weighed> = decisions.iter().map(|d| Weighed::new(d, policy, &model, options.clip)).collect();
             rows.extend(estimates(policy.name(), slice, &weighed, options));
@@ -64,29 +63,10 @@ fn estimates(strategy: &str, slice: &str, weighed: &[Weighed], options: &JudgeOp
     let apart: Vec<Vec<Weighed>> = weighed.iter().map(|row| vec![*row]).collect();
     let mut rows: Vec<Row> = Vec::new();
     for (metric, estimate) in ESTIMATES {
-        rows.extend(options.bootstrap.interval(&apart, estimate).map(|interval| row(strategy, slice, metric, interval)));
+        rows.extend(options.bootstrap.interval(&apart, estimate).map(|interval| Row::estimated(strategy, slice, metric, interval)));
     }
-    let plain = |metric: &str, value: f64| Row {
-        strategy: strategy.to_owned(),
-        slice: slice.to_owned(),
-        metric: metric.to_owned(),
-        value,
-        low: None,
-        high: None,
-    };
-    rows.extend(effective_size(weighed).map(|size| plain("effective_size", size)));
+    rows.extend(effective_size(weighed).map(|size| Row::plain(strategy, slice, "effective_size", size)));
     let clipped = weighed.iter().filter(|row| row.weight >= options.clip).count();
-    rows.push(plain("clipped_share", real(clipped) / real(weighed.len().max(1))));
+    rows.push(Row::plain(strategy, slice, "clipped_share", real(clipped) / real(weighed.len().max(1))));
     rows
-}
-
-fn row(strategy: &str, slice: &str, metric: &str, interval: Interval) -> Row {
-    Row {
-        strategy: strategy.to_owned(),
-        slice: slice.to_owned(),
-        metric: metric.to_owned(),
-        value: interval.value,
-        low: Some(interval.low),
-        high: Some(interval.high),
-    }
 }

@@ -42,7 +42,7 @@ pub fn log_loss_row(strategy: &str, slice: &str, outcomes: &[Outcome], bootstrap
 /// The mean of values, each with the group it belongs to, with its interval by groups; nothing without values.
 pub fn mean_row(strategy: &str, slice: &str, metric: &str, values: &[(u64, f64)], bootstrap: &Bootstrap) -> Option<Row> {
     let mean = |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / super::real(values.len()));
-    Some(row(strategy, slice, metric, bootstrap.interval(&groups(values.iter().copied()), mean)?))
+    Some(Row::estimated(strategy, slice, metric, bootstrap.interval(&groups(values.iter().copied()), mean)?))
 }
 
 fn measured(
@@ -55,18 +55,7 @@ fn measured(
 ) -> Option<Row> {
     let grouped = groups(outcomes.iter().map(|o| (o.group, (o.score, o.yes))));
     let interval = bootstrap.interval(&grouped, measure)?;
-    Some(row(strategy, slice, metric, interval))
-}
-
-fn row(strategy: &str, slice: &str, metric: &str, interval: super::Interval) -> Row {
-    Row {
-        strategy: strategy.to_owned(),
-        slice: slice.to_owned(),
-        metric: metric.to_owned(),
-        value: interval.value,
-        low: Some(interval.low),
-        high: Some(interval.high),
-    }
+    Some(Row::estimated(strategy, slice, metric, interval))
 }
 
 #[cfg(test)]

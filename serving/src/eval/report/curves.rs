@@ -30,7 +30,7 @@ pub(super) fn draw(plot: &Curves) -> String {
     frame(&mut svg, plot, &across, &up);
     for (at, series) in plot.series.iter().enumerate() {
         one(&mut svg, series, at % KINDS, [&across, &up]);
-        let y = TOP + 16.0 + 24.0 * super::html::real(at);
+        let y = TOP + 16.0 + 24.0 * ranker::eval::real(at);
         let _ = write!(svg, "<g class=\"s{}\">{}</g>", at % KINDS, mark(at % KINDS, RIGHT + 30.0, y - 4.0));
         let _ = write!(svg, "<text x=\"{:.1}\" y=\"{y:.1}\">{}</text>", RIGHT + 44.0, escaped(&series.name));
     }

@@ -13,13 +13,6 @@ use super::{RELIABILITY, curves, dots};
 
 const STYLE: &str = include_str!("style.css");
 
-/// A count as a real number.
-pub(super) fn real(count: usize) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a handful")]
-    let value = count as f64;
-    value
-}
-
 /// Writes the page: the pictures, the rows as a table, and what the metrics mean in English and Chinese.
 ///
 /// # Errors

@@ -56,24 +56,14 @@ impl OkCupid {
         let birth_date = self.at.date_naive().checked_sub_months(Months::new(months)).ok_or("age: gives no birth date")?;
         let gender = gender(cells)?;
         Ok(Profile {
-            nickname: format!("OkCupid {number}"),
-            gender,
-            birth_date,
             height_cm: height(cells)?,
             education: cells.text("education").and_then(education),
             occupation: cells.text("job").and_then(occupation),
-            city: None,
-            position: None,
             languages: cells.text("speaks").map(languages).unwrap_or_default(),
             tags: tags(cells.text("diet"), cells.text("pets")),
-            bio: None,
-            photos: 0,
             preferences: Preferences { genders: wants(gender, cells)?, ..Preferences::default() },
-            hidden: false,
-            banned: false,
-            is_virtual: false,
-            created_at: self.at,
             extend_data: kept(cells),
+            ..Profile::new(format!("OkCupid {number}"), gender, birth_date, self.at)
         })
     }
 }
