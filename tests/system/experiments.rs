@@ -24,7 +24,7 @@ fn tried() -> RankerConfig {
     serde_json::from_value(json!({
         "holdout": {"share": 0.1},
         "experiments": {"closer": {"share": 1.0, "planned_users": 300, "arms": {
-            "control": {"overrides": {"weights": {"distance": 0.1}}}, "near": {"strategy": "distance"}}}}
+            "control": {"overrides": {"weights": {"distance": 0.0}}}, "near": {"strategy": "distance"}}}}
     }))
     .unwrap()
 }
@@ -45,11 +45,11 @@ async fn people(app: &TestApp) {
     app.until("everybody is in the table", async || app.get("/v1/users?limit=1").await.expect(200)["total"] == json!(all)).await;
 }
 
-/// What a woman does with a man: she likes three of five who are near and one of twenty who are far; every third likes her back.
+/// What a woman does with a man: she likes nine of ten who are near and one of twenty who are far; every third likes her back.
 fn likes(woman: u64, item: &Value) -> (bool, bool) {
     let man: u64 = item["user_id"].as_str().unwrap().parse().unwrap();
     let dice = (woman * 31 + man * 17 + (woman * man) % 7) % 20;
-    let liked = dice < if item["distance"] == json!("<5 km") { 12 } else { 1 };
+    let liked = dice < if item["distance"] == json!("<5 km") { 18 } else { 1 };
     (liked, liked && (woman + man).is_multiple_of(3))
 }
 

@@ -87,3 +87,13 @@ async fn the_server_passes_the_suite() {
     assert_eq!(other.unwrap().len(Collection::Users).await.unwrap(), 5, "nodes that start together share the collections");
     index.drop_collections().await.unwrap();
 }
+
+/// The crate panics where it cannot flush what it closes; two panics of one drop would end the process.
+#[tokio::test]
+async fn a_folder_that_is_gone_when_it_is_closed_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = EdgeVectors::open(folder.path(), DIM, "test").unwrap();
+    index.upsert(Collection::Users, vec![user(1, axis(1, 0))]).await.unwrap();
+    drop(folder);
+    drop(index);
+}

@@ -1,5 +1,6 @@
 //! Qdrant Edge: the store inside the process. The only file that knows the crate.
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,8 +17,21 @@ use crate::IndexError;
 
 /// Both collections as shards in a folder.
 pub struct EdgeVectors {
-    users: Arc<EdgeShard>,
-    moments: Arc<EdgeShard>,
+    users: Arc<Shard>,
+    moments: Arc<Shard>,
+}
+
+/// A shard that closes without taking the process with it: the crate flushes when a shard is dropped, and panics where it cannot
+/// (a full disk, a folder that is gone). What was not flushed is read from the topics again.
+struct Shard(Option<EdgeShard>);
+
+impl Drop for Shard {
+    fn drop(&mut self) {
+        let shard = self.0.take();
+        if std::panic::catch_unwind(AssertUnwindSafe(|| drop(shard))).is_err() {
+            tracing::error!("a vector collection could not be written when it was closed; it is filled from the topics at the next start");
+        }
+    }
 }
 
 fn failed(error: impl ToString) -> IndexError {
@@ -72,7 +86,7 @@ impl EdgeVectors {
             }
             std::fs::write(&marker, &wanted).map_err(IndexError::io(&marker))?;
         }
-        let load = |c: Collection| EdgeShard::load(&folder.join(c.name()), None).map(Arc::new).map_err(failed);
+        let load = |c: Collection| EdgeShard::load(&folder.join(c.name()), None).map(|shard| Arc::new(Shard(Some(shard)))).map_err(failed);
         Ok(Self { users: load(Collection::Users)?, moments: load(Collection::Moments)? })
     }
 
@@ -87,7 +101,8 @@ impl EdgeVectors {
         work: impl FnOnce(&EdgeShard) -> Result<T, IndexError> + Send + 'static,
     ) -> Result<T, IndexError> {
         let shard = Arc::clone(if collection == Collection::Users { &self.users } else { &self.moments });
-        tokio::task::spawn_blocking(move || work(&shard)).await.map_err(|e| IndexError::Worker(e.to_string()))?
+        let work = move || shard.0.as_ref().map_or_else(|| Err(failed("the collection is closed")), work);
+        tokio::task::spawn_blocking(work).await.map_err(|e| IndexError::Worker(e.to_string()))?
     }
 }
 
