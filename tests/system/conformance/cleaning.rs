@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
 use rdkafka::message::{Message, OwnedMessage};
-use rdkafka::producer::FutureRecord;
+use rdkafka::producer::{FutureRecord, Producer};
 use rdkafka::topic_partition_list::Offset;
 
 use super::{PATIENCE, assigned, consumer, producer, send, take, topic};
@@ -57,6 +58,27 @@ pub(super) async fn of_each_key_the_newest_is_left(brokers: &str) {
         let mut expected: Vec<String> = (0..40).filter(|k| *k != 7).map(|k| format!("k{k}")).collect();
         expected.sort();
         assert_eq!(keys, expected, "{codec}");
+    }
+}
+
+/// The last offset of a topic that transactions fill is a marker, and no reader sees it. One that starts there must still get to the end.
+pub(super) async fn the_end_is_reached_over_what_compaction_took(brokers: &str) {
+    let quick = [("cleanup.policy", "compact"), ("segment.ms", "200"), ("min.cleanable.dirty.ratio", "0.01")];
+    let topic = topic(brokers, "tail", 1, &quick).await;
+    let producer = producer(brokers, &[("transactional.id", &topic)]);
+    producer.init_transactions(PATIENCE).unwrap();
+    for value in ["1", "2"] {
+        producer.begin_transaction().unwrap();
+        send(&producer, &topic, 0, Some("k"), Some(value)).await;
+        producer.commit_transaction(PATIENCE).unwrap();
+    }
+    // The embedded broker compacts meanwhile; Apache Kafka leaves the end of a topic alone.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let reading = [("isolation.level", "read_committed"), ("enable.partition.eof", "true")];
+    for from in 0..=4 {
+        let reader = assigned(brokers, &topic, 0, Offset::Offset(from), &reading);
+        until(&format!("the end, from {from}"), async || ((), matches!(reader.poll(PATIENCE), Some(Err(KafkaError::PartitionEOF(0))))))
+            .await;
     }
 }
 

@@ -253,6 +253,7 @@ async fn suite(brokers: &str) {
     case("too large", too_large_messages_are_refused(brokers)).await;
     case("order", fifty_thousand_records_keep_their_order(brokers)).await;
     case("compaction", cleaning::of_each_key_the_newest_is_left(brokers)).await;
+    case("the end after compaction", cleaning::the_end_is_reached_over_what_compaction_took(brokers)).await;
     case("retention by time", cleaning::what_is_too_old_goes(brokers)).await;
     case("retention by size", cleaning::what_is_too_much_goes(brokers)).await;
     case("kcat", kcat_speaks_to_it(brokers)).await;

@@ -124,6 +124,20 @@ pub(crate) fn marker(producer_id: i64, epoch: i16, commit: bool, at_ms: i64) -> 
     seal(0, &body)
 }
 
+/// A batch without records that takes the offsets from `first` to `last`, of which compaction has left nothing.
+pub(crate) fn nothing(first: i64, last: i64) -> Vec<u8> {
+    let mut body = BytesMut::new();
+    body.put_i16(0);
+    body.put_i32(i32::try_from(last - first).unwrap_or(i32::MAX));
+    body.put_i64(-1); // times
+    body.put_i64(-1);
+    body.put_i64(-1); // producer, epoch, sequence
+    body.put_i16(-1);
+    body.put_i32(-1);
+    body.put_i32(0);
+    seal(first, &body)
+}
+
 /// A whole batch from the bytes that the CRC covers.
 pub(crate) fn seal(base_offset: i64, body: &[u8]) -> Vec<u8> {
     let mut batch = BytesMut::with_capacity(body.len() + CRC_FROM);

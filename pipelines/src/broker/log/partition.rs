@@ -234,7 +234,8 @@ impl Partition {
         self.next_offset
     }
 
-    /// Whole batches from `offset`, ending before `upto`; at least one if there is one.
+    /// Whole batches from `offset`, ending before `upto`; at least one if there is one. Where compaction has left nothing up to there, one
+    /// without records says so: a client that gets nothing at all would wait at `offset` for ever and never see that it is at the end.
     pub(crate) fn read(&self, offset: i64, upto: i64, max_bytes: usize) -> Result<Bytes, ResponseError> {
         let first = self.segments.partition_point(|s| s.last_offset() < offset);
         for segment in &self.segments[first..] {
@@ -243,7 +244,8 @@ impl Partition {
                 return Ok(bytes.into());
             }
         }
-        Ok(Bytes::new())
+        let end = upto.min(self.next_offset);
+        Ok(if offset < end { batch::nothing(offset, end - 1).into() } else { Bytes::new() })
     }
 
     /// Aborted transactions that reach into what is read from `offset`.
