@@ -22,7 +22,7 @@ use crate::names::SourceName;
 use crate::query::{self, DeckRequest, Hydrator, Query};
 use crate::scorers::{self, Scorer};
 use crate::selector::{Diverse, Scored, Selector};
-use crate::sources::{self, Candidate, Source};
+use crate::sources::{self, Candidate, Fetched, Source};
 
 /// What the ranker looks into.
 #[derive(Clone)]
@@ -93,6 +93,12 @@ impl Recommender {
         Self { sources, ..self }
     }
 
+    /// The same with other filters. Without any, [`Self::judge`] scores whoever is known: for evaluation, never to show anybody.
+    #[must_use]
+    pub fn with_filters(self, filters: Vec<Box<dyn Filter>>) -> Self {
+        Self { filters, ..self }
+    }
+
     /// What holds in a region.
     pub fn regions(&self) -> &Regions {
         &self.regions
@@ -132,6 +138,15 @@ impl Recommender {
         let (query, timings) = self.hydrate(request, &self.page_hydrators)?;
         let candidates = vec![Candidate { user: candidate, sources: Vec::new(), rank: 0 }];
         self.rank(request, &query, Found { candidates, degraded: Vec::new(), timings })
+    }
+
+    /// What each source comes back with, before anybody is refused or scored.
+    ///
+    /// # Errors
+    /// Those of [`Self::deck`].
+    pub async fn fetch(&self, request: &DeckRequest) -> Result<Vec<Fetched>, RankError> {
+        let (query, _) = self.hydrate(request, &self.hydrators)?;
+        Ok(sources::ask(&self.sources, &query, &self.parts).await)
     }
 
     fn hydrate(&self, request: &DeckRequest, hydrators: &[Box<dyn Hydrator>]) -> Result<(Query, Vec<StageTiming>), RankError> {
