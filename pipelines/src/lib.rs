@@ -10,6 +10,7 @@ pub mod gate;
 pub mod indexer;
 pub mod lake;
 pub mod ledger_feed;
+pub mod past;
 pub mod runner;
 pub mod snapshots;
 pub mod supervisor;
