@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod commands;
 pub mod config;
+pub mod eval;
 pub mod http;
 pub mod import;
 pub mod interactions;
@@ -17,3 +18,4 @@ pub mod town;
 pub mod users;
 pub mod web;
 pub mod wiring;
+pub mod world;

@@ -3,12 +3,14 @@
 mod bench;
 mod config;
 mod doctor;
+mod eval;
 mod import;
 mod models;
 mod pipeline;
 mod query;
 pub mod report;
 mod run;
+mod score;
 mod send;
 mod simulate;
 
@@ -94,6 +96,11 @@ enum Command {
     Import(import::ImportCommand),
     /// SQL over the lake.
     Query(query::QueryArgs),
+    /// Scores for given pairs of people, by what was known at their time.
+    Score(score::ScoreArgs),
+    /// How good the ranking is, on what people did.
+    #[command(subcommand)]
+    Eval(eval::EvalCommand),
     /// Measures the whole system: freshness, recommend, stream.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -140,6 +147,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Simulate(args) => simulate::run(&global, args).await?,
         Command::Import(command) => import::run(&global, command).await?,
         Command::Query(args) => query::run(&global, args).await?,
+        Command::Score(args) => score::run(&global, args).await?,
+        Command::Eval(command) => eval::run(&global, command).await?,
         Command::Bench(command) => bench::run(&global, command).await?,
         Command::Config(args) => config::run(&global, &args)?,
         Command::Doctor(args) => return doctor::run(&global, &args).await,
