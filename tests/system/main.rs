@@ -9,3 +9,4 @@ mod docs;
 mod layout;
 mod streams;
 mod webdriver;
+mod world;
