@@ -177,6 +177,11 @@ impl Assembly {
         fresh
     }
 
+    /// The profile has no text any more.
+    pub fn drop_bio(&mut self) -> bool {
+        self.bio.take().is_some()
+    }
+
     /// Takes the vector of an own Moment over; the newest hundred are kept.
     pub fn put_moment(&mut self, moment: MomentId, embedding: Embedding) -> bool {
         self.touch(embedding.at);

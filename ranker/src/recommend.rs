@@ -23,7 +23,7 @@ use crate::names::{SourceName, TermName};
 use crate::query::{self, DeckRequest, Hydrator, Query};
 use crate::scorers::{self, Column, Scorer};
 use crate::selector::{self, Diverse, Scored, Selector};
-use crate::sources::{self, Candidate, Source};
+use crate::sources::{self, Candidate, Fetched, Source};
 use crate::strategy::{Case, Strategies};
 
 /// What the ranker looks into.
@@ -110,6 +110,12 @@ impl Recommender {
         &self.plans
     }
 
+    /// The same with other filters. Without any, [`Self::judge`] scores whoever is known: for evaluation, never to show anybody.
+    #[must_use]
+    pub fn with_filters(self, filters: Vec<Box<dyn Filter>>) -> Self {
+        Self { filters, ..self }
+    }
+
     /// Makes a deck. Equal requests over equal parts give equal decks, but for the timings.
     ///
     /// # Errors
@@ -153,6 +159,15 @@ impl Recommender {
     pub async fn recalled(&self, request: &DeckRequest) -> Result<Vec<Candidate>, RankError> {
         let (query, timings) = self.hydrate(request, &self.hydrators)?;
         Ok(self.recall(&query, timings).await.candidates)
+    }
+
+    /// What each source comes back with, before anybody is refused or scored.
+    ///
+    /// # Errors
+    /// Those of [`Self::deck`].
+    pub async fn fetch(&self, request: &DeckRequest) -> Result<Vec<Fetched>, RankError> {
+        let (query, _) = self.hydrate(request, &self.hydrators)?;
+        Ok(sources::ask(&self.sources, &query, &self.parts).await)
     }
 
     fn hydrate(&self, request: &DeckRequest, hydrators: &[Box<dyn Hydrator>]) -> Result<(Query, Vec<StageTiming>), RankError> {

@@ -376,3 +376,43 @@ proptest! {
         deck.items.iter().for_each(recompute);
     }
 }
+
+#[tokio::test]
+async fn without_filters_whoever_is_known_is_scored_as_with_them() {
+    let parts = town(60);
+    let config = RankerConfig::default();
+    let (strict, lenient) = (recommender(&parts, &config), recommender(&parts, &config).with_filters(Vec::new()));
+    let ask = DeckRequest { limit: 1, ..request(1) };
+    let (mut shown, mut refused) = (0, 0);
+    for candidate in (1..=60).map(UserId) {
+        let judged = strict.judge(&ask, candidate).unwrap();
+        let scored = lenient.judge(&ask, candidate).unwrap();
+        assert!(scored.removed.is_empty() && scored.items.len() == 1, "{candidate}");
+        recompute(&scored.items[0]);
+        match judged.items.first() {
+            Some(item) => {
+                shown += 1;
+                assert_eq!(item, &scored.items[0]);
+            }
+            None => refused += 1,
+        }
+    }
+    assert!(shown > 0 && refused > 0, "{shown} {refused}");
+    let nobody = lenient.judge(&ask, UserId(999)).unwrap();
+    assert_eq!(nobody.removed[0].filter, FilterName::NoPortrait);
+}
+
+#[tokio::test]
+async fn what_sources_fetch_is_what_decks_are_made_of() {
+    let parts = town(300);
+    let recommender = recommender(&parts, &RankerConfig::default());
+    let fetched = recommender.fetch(&request(1)).await.unwrap();
+    assert_eq!(fetched.len(), sources().len());
+    for item in recommender.deck(&request(1)).await.unwrap().items {
+        for source in &item.sources {
+            let found = fetched.iter().find(|f| f.source == *source).unwrap().found.as_ref().unwrap();
+            assert!(found.contains(&item.user_id), "{source:?}");
+        }
+    }
+    assert_eq!(recommender.fetch(&request(999)).await.unwrap_err(), RankError::UnknownViewer(UserId(999)));
+}

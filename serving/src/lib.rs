@@ -19,6 +19,7 @@ pub mod town;
 pub mod users;
 pub mod web;
 pub mod wiring;
+pub mod world;
 
 #[cfg(test)]
 #[path = "../../tests/src/parts.rs"]

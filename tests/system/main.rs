@@ -11,3 +11,4 @@ mod experiments;
 mod layout;
 mod streams;
 mod webdriver;
+mod world;

@@ -82,6 +82,24 @@ fn an_overlay_is_seen_at_once_and_replaced_by_the_stream() {
     assert!(!read.visible(row) && read.vector(VectorColumn::Content, row).is_some());
 }
 
+#[test]
+fn a_table_is_a_vector_index_of_its_people() {
+    use crate::vectors::{Collection, ExactVectors, VectorFilter, VectorIndex, VectorName, VectorQuery};
+    let table = Arc::new(PortraitTable::default());
+    (1..=12).for_each(|user| assert!(table.apply(&portrait(user, 1))));
+    let vectors = ExactVectors::new(Arc::clone(&table));
+    let ask = |filter| {
+        let query = VectorQuery { name: VectorName::Content, vector: vec![1.0, 12.0, 0.5, -0.25], filter, limit: 4 };
+        let found = futures::executor::block_on(vectors.search(Collection::Users, query)).unwrap();
+        found.into_iter().map(|hit| hit.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ask(VectorFilter::default()), [12, 11, 10, 9]);
+    assert_eq!(ask(VectorFilter { visible_only: true, ..VectorFilter::default() }), [12, 11, 10, 8], "9 is hidden");
+    assert_eq!(ask(VectorFilter { genders: Gender::Male.bit(), ..VectorFilter::default() }), [11, 9, 7, 5]);
+    assert!(ask(VectorFilter { near: Some((Position { lat: 0.0, lon: 0.0 }, 10.0)), ..VectorFilter::default() }).is_empty());
+    assert!(ask(VectorFilter { birth_days: Some(0..=1), ..VectorFilter::default() }).is_empty());
+}
+
 proptest! {
     #[test]
     fn a_snapshot_gives_the_table_back(users in proptest::collection::vec(1u64..50, 1..40), gone in proptest::collection::vec(1u64..50, 0..10)) {

@@ -5,6 +5,7 @@
 //! [`VectorIndex::flush`] they also survive a kill. So: flush, then commit the offsets that led here; repeats are harmless.
 
 mod edge;
+mod exact;
 mod filter;
 mod server;
 
@@ -16,6 +17,7 @@ use features::ids::UserId;
 use features::profile::{Gender, Position};
 
 pub use self::edge::EdgeVectors;
+pub use self::exact::ExactVectors;
 pub use self::server::ServerVectors;
 use crate::IndexError;
 

@@ -10,4 +10,6 @@
 mod job;
 mod people;
 
+pub(crate) use people::{Change, People};
+
 pub use job::{Assembler, AssemblerConfig, NAME};

@@ -16,7 +16,7 @@ use crate::embedder::user_of;
 
 /// Everything the assembler knows.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct People {
+pub(crate) struct People {
     assemblies: HashMap<UserId, Assembly>,
     contents: HashMap<UserId, Embedding>,
     authors: HashMap<MomentId, UserId>,
@@ -29,10 +29,14 @@ pub(super) struct People {
     stale: BTreeSet<UserId>,
     #[serde(skip)]
     erased: BTreeSet<UserId>,
+    /// Whether a taste follows every move of the vectors it rests on. The stream only follows new texts: that the parts of a vector fade
+    /// apart moves it a little with everything its owner does, and all who like them would have to be written again each time.
+    #[serde(skip)]
+    exact: bool,
 }
 
 /// What has to be written.
-pub(super) enum Change {
+pub(crate) enum Change {
     Portrait(Box<Portrait>),
     Erased(UserId),
 }
@@ -48,6 +52,11 @@ impl VectorLookup for People {
 }
 
 impl People {
+    /// People whose portraits depend on nothing but what is known: equal inputs in whatever steps and order give equal portraits.
+    pub(crate) fn exact() -> Self {
+        Self { exact: true, ..Self::default() }
+    }
+
     /// Makes what is not in the snapshot.
     pub(super) fn rebuild(&mut self) {
         let pairs: Vec<(UserId, UserId)> =
@@ -77,7 +86,8 @@ impl People {
         Ok(())
     }
 
-    fn event(&mut self, event: Event) {
+    /// Takes a profile or an opinion over.
+    pub(crate) fn event(&mut self, event: Event) {
         match event {
             Event::Profile(p) => {
                 if let Some(profile) = p.profile
@@ -97,7 +107,11 @@ impl People {
         }
     }
 
-    fn row(&mut self, set: &FeatureSet, row: FeatureRow) -> Result<(), String> {
+    /// Takes a feature row over.
+    ///
+    /// # Errors
+    /// When its key is no user id.
+    pub(crate) fn row(&mut self, set: &FeatureSet, row: FeatureRow) -> Result<(), String> {
         let user: UserId = row.key.first().map_or("", String::as_str).parse().map_err(|e| format!("key of {}: {e}", set.name))?;
         if self.assemblies.entry(user).or_default().put_row(set, row) {
             self.fresh.insert(user);
@@ -105,7 +119,8 @@ impl People {
         Ok(())
     }
 
-    fn embedding(&mut self, record: EmbeddingRecord) {
+    /// Takes a vector over.
+    pub(crate) fn embedding(&mut self, record: EmbeddingRecord) {
         let embedding = Embedding { model: record.model, at: record.event_time, vector: record.vector };
         let assembly = self.assemblies.entry(record.user_id).or_default();
         let changed = match record.subject {
@@ -122,7 +137,22 @@ impl People {
 
     fn drop_embedding(&mut self, record: &Record) {
         let key = record.key.as_deref().and_then(|k| std::str::from_utf8(k).ok()).unwrap_or_default();
-        let Some(moment) = key.strip_prefix("m:").and_then(|id| id.parse().ok()) else { return };
+        if let Some(moment) = key.strip_prefix("m:").and_then(|id| id.parse().ok()) {
+            self.drop_moment(moment);
+        } else if let Some(user) = key.strip_prefix("p:").and_then(|id| id.parse().ok()) {
+            self.drop_bio(user);
+        }
+    }
+
+    /// A profile has no text any more.
+    pub(crate) fn drop_bio(&mut self, user: UserId) {
+        if self.assemblies.get_mut(&user).is_some_and(Assembly::drop_bio) {
+            self.moved(user);
+        }
+    }
+
+    /// A Moment is gone.
+    pub(crate) fn drop_moment(&mut self, moment: MomentId) {
         if let Some(author) = self.authors.remove(&moment)
             && self.assemblies.get_mut(&author).is_some_and(|a| a.drop_moment(moment))
         {
@@ -152,12 +182,12 @@ impl People {
     }
 
     /// Whether anything waits.
-    pub(super) fn has_work(&self) -> bool {
+    pub(crate) fn has_work(&self) -> bool {
         self.has_fresh() || !self.stale.is_empty()
     }
 
     /// Assembles what waits: everything fresh, or else some of the stale.
-    pub(super) fn take_changes(&mut self, now_ms: u64, stale_at_once: usize) -> Vec<Change> {
+    pub(crate) fn take_changes(&mut self, now_ms: u64, stale_at_once: usize) -> Vec<Change> {
         let mut changes: Vec<Change> = std::mem::take(&mut self.erased).into_iter().map(Change::Erased).collect();
         let users: Vec<UserId> = if self.fresh.is_empty() {
             (0..stale_at_once).map_while(|_| self.stale.pop_first()).collect()
@@ -166,9 +196,7 @@ impl People {
         };
         // Everybody's own vector first: the taste of one may rest on that of another of this round.
         for user in &users {
-            if let Some(content) = self.assemblies.get(user).and_then(features::assemble::Assembly::content) {
-                self.contents.insert(*user, content);
-            }
+            self.refresh_content(*user);
         }
         for user in users {
             self.stale.remove(&user);
@@ -177,5 +205,23 @@ impl People {
             changes.extend(portrait.map(|p| Change::Portrait(Box::new(p))));
         }
         changes
+    }
+
+    fn refresh_content(&mut self, user: UserId) {
+        let content = self.assemblies.get(&user).and_then(Assembly::content);
+        if self.exact && self.contents.get(&user).map(|c| (&c.model, &c.vector)) != content.as_ref().map(|c| (&c.model, &c.vector)) {
+            self.stale.extend(self.likers.get(&user).into_iter().flatten());
+        }
+        match content {
+            Some(content) => drop(self.contents.insert(user, content)),
+            None => drop(self.contents.remove(&user)),
+        }
+    }
+
+    /// Everybody's portrait as it stands, in the order of ids; nobody may wait.
+    pub(crate) fn portraits(&self) -> Vec<Portrait> {
+        let mut users: Vec<&UserId> = self.assemblies.keys().collect();
+        users.sort_unstable();
+        users.into_iter().filter_map(|user| self.assemblies[user].portrait(*user, self.version, self)).collect()
     }
 }

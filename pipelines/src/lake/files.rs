@@ -96,7 +96,6 @@ impl Files {
     }
 
     /// Writes a file where readers see it at once.
-    #[cfg(test)]
     pub(super) async fn put(&self, name: &FileName, bytes: Vec<u8>) -> Result<(), LakeError> {
         let done = self.store.put(&Path::from(name.path()), bytes.into()).await;
         done.map(drop).map_err(|source| LakeError::Store { what: "write", name: name.path(), source })

@@ -8,11 +8,13 @@
 
 mod commits;
 mod files;
+mod history;
 mod job;
 mod query;
 mod write;
 
 pub use files::{FileName, LakeError};
+pub use history::{DayRows, History, write_events};
 pub use job::{LakeConfig, LakeWriter, NAME};
 pub use query::{batch_features, session};
 

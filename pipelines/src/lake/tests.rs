@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use features::sets::feature_sets;
 use features::topic::Topic;
 
@@ -121,4 +121,34 @@ fn files_carry_statistics_bloom_filters_and_their_order() {
         assert_eq!(column.bloom_filter_offset().is_some(), name.ends_with("_id") && name != "request_id", "{name}");
     }
     assert!(group.column(1).statistics().is_some());
+}
+
+#[tokio::test]
+async fn history_comes_day_by_day_in_the_order_of_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().to_str().unwrap();
+    let events = testing::events(15, 900);
+    fill(place, &testing::records(&events)).await;
+    let history = History::open(place).await.unwrap();
+    let mut expected: Vec<_> = events.iter().filter(|e| e.topic() == Topic::Interactions).cloned().collect();
+    expected.sort_by_key(|e| (e.event_time(), e.event_id().to_string()));
+    let mut found = Vec::new();
+    for day in history.days() {
+        let Some(rows) = history.day(Topic::Interactions, day).await.unwrap() else { continue };
+        assert_eq!(rows.before(DateTime::<Utc>::MAX_UTC), rows.times.len());
+        let middle = rows.times[rows.times.len() / 2];
+        let before = rows.before(DateTime::from_timestamp_micros(middle).unwrap());
+        assert!(rows.times[..before].iter().all(|t| *t < middle) && rows.times[before..].iter().all(|t| *t >= middle));
+        found.extend(crate::tables::events(&rows.rows).unwrap());
+    }
+    assert_eq!(found, expected);
+    assert!(history.day(Topic::Interactions, "1999-01-01".parse().unwrap()).await.unwrap().is_none());
+    // The same events written without a log are the same history.
+    let beside = tempfile::tempdir().unwrap();
+    write_events(beside.path().to_str().unwrap(), &events).await.unwrap();
+    let again = History::open(beside.path().to_str().unwrap()).await.unwrap();
+    assert_eq!(again.days(), history.days());
+    let day = *again.days().first().unwrap();
+    let (one, other) = (again.day(Topic::Moments, day).await.unwrap().unwrap(), history.day(Topic::Moments, day).await.unwrap().unwrap());
+    assert_eq!(one.rows, other.rows);
 }

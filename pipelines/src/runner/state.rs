@@ -181,15 +181,27 @@ impl KeyedState {
         (rows().map(|at| self.keys[at].to_string()).collect(), rows().map(|at| self.versions[at]).collect(), values)
     }
 
+    /// Takes the changed rows that were not taken yet, as [`Self::take_emitted`] does, as rows.
+    pub fn take_rows(&mut self, set: &FeatureSet, generation: u32) -> Vec<FeatureRow> {
+        let changed = std::mem::take(&mut self.to_emit);
+        for at in &changed {
+            self.marks[*at as usize] &= !TO_EMIT;
+        }
+        changed.into_iter().map(|at| self.feature_row(set, at as usize, generation)).collect()
+    }
+
     /// Every row.
     pub fn all_rows(&self, set: &FeatureSet, generation: u32) -> Vec<FeatureRow> {
-        let row = |at: usize| FeatureRow {
+        (0..self.len()).map(|at| self.feature_row(set, at, generation)).collect()
+    }
+
+    fn feature_row(&self, set: &FeatureSet, at: usize, generation: u32) -> FeatureRow {
+        FeatureRow {
             key: self.keys[at].split(JOIN).map(str::to_owned).collect(),
             version: self.versions[at],
             generation,
             values: set.value_columns.iter().cloned().zip(self.values[at * self.width..].iter().copied()).collect(),
-        };
-        (0..self.len()).map(row).collect()
+        }
     }
 }
 

@@ -4,9 +4,11 @@
 //! `extend_data` is kept as JSON text.
 
 mod decode;
+mod events;
 mod schema;
 
 pub use decode::{Decoded, decode};
+pub use events::events;
 pub use schema::{id_columns, schema, time_column};
 
 use features::topic::Topic;

@@ -78,6 +78,16 @@ impl RankerConfig {
         let base = self.alone();
         self.regions.get(region).map_or(Ok(base.clone()), |over| lay(&base, over, &format!("regions.{region}")))
     }
+
+    /// The values as they would hold if everybody were in this arm and in no other; those of the section for an arm that is not there.
+    ///
+    /// # Errors
+    /// When an override names an unknown field or has a wrong type.
+    pub fn in_arm(&self, experiment: &str, arm: &str) -> Result<Self, ConfigError> {
+        let base = self.alone();
+        let found = self.experiments.get(experiment).and_then(|e| e.arms.get(arm));
+        found.map_or(Ok(base.clone()), |tried| lay(&base, &tried.overrides(), &format!("experiments.{experiment}.arms.{arm}")))
+    }
 }
 
 impl Regions {

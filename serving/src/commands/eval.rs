@@ -1,5 +1,7 @@
 //! `eval`: the protocols of evaluation, on the lake.
 
+mod lake;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -35,6 +37,8 @@ pub(super) enum EvalCommand {
         after_help = "Needs likes, as `import gifts` brings them.\n\nExample:\n  hongniang eval partners --data-dir D --until 2011-03-02T08:00:00Z --days 365"
     )]
     Partners(PartnersArgs),
+    /// The ranking, its parts and the arms of experiments against what people did in a lake after a split in time: imported, simulated or lived.
+    Lake(lake::LakeArgs),
     /// What other policies would have earned, from a log with propensities: IPS, SNIPS, direct, doubly robust.
     OffPolicy(OffPolicyArgs),
 }
@@ -121,6 +125,7 @@ pub(super) async fn run(global: &Global, command: EvalCommand) -> anyhow::Result
     let lake = async || anyhow::Ok(pipelines::lake::session(&global.load()?.lake_place()).await?);
     match command {
         EvalCommand::OffPolicy(args) => off_policy::run(args).await,
+        EvalCommand::Lake(args) => lake::run(global, args).await,
         EvalCommand::Meetings(args) => {
             let found = meetings(&lake().await?, &args).await?;
             args.common.output.tell("Meetings: who will match 见面：谁会互相喜欢", &found)
@@ -202,6 +207,15 @@ impl Output {
         say(render(&found.measures().iter().map(Line::of).collect::<Vec<_>>(), Format::Table)?)?;
         let bins = bins(&found.reliability());
         if bins.is_empty() { Ok(()) } else { say(render(&bins, Format::Table)?) }
+    }
+
+    /// The same for rows without reliability tables.
+    fn tell_rows(&self, title: &str, rows: &[Row], plots: &[Plot]) -> anyhow::Result<()> {
+        self.write(title, rows, plots)?;
+        if self.report.format != Format::Table {
+            return say(render(rows, self.report.format)?);
+        }
+        say(render(&rows.iter().map(Line::of).collect::<Vec<_>>(), Format::Table)?)
     }
 
     fn write(&self, title: &str, rows: &[Row], plots: &[Plot]) -> anyhow::Result<()> {

@@ -12,6 +12,7 @@ mod pipeline;
 mod query;
 pub mod report;
 mod run;
+mod score;
 mod send;
 mod simulate;
 
@@ -100,6 +101,8 @@ enum Command {
     Experiments(experiments::ExperimentsCommand),
     /// SQL over the lake.
     Query(query::QueryArgs),
+    /// Scores for given pairs of people, by what was known at their time.
+    Score(score::ScoreArgs),
     /// How good the matching is, on what really happened.
     #[command(subcommand)]
     Eval(eval::EvalCommand),
@@ -151,6 +154,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Import(command) => import::run(&global, command).await?,
         Command::Experiments(command) => experiments::run(&global, command).await?,
         Command::Query(args) => query::run(&global, args).await?,
+        Command::Score(args) => score::run(&global, args).await?,
         Command::Eval(command) => eval::run(&global, command).await?,
         Command::Bench(command) => bench::run(&global, command).await?,
         Command::Config(args) => config::run(&global, &args)?,

@@ -11,6 +11,7 @@ mod answers;
 mod contacts;
 mod facts;
 mod findings;
+pub mod lake;
 mod meetings;
 pub mod off_policy;
 mod partners;

@@ -5,5 +5,5 @@ mod platform;
 mod server;
 
 pub use self::jobs::{JOBS, PIPELINES, Told, run_together};
-pub use self::platform::{Log, Platform};
+pub use self::platform::{Log, Platform, encoder};
 pub use self::server::{install_metrics, serve};

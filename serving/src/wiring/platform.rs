@@ -93,7 +93,10 @@ pub struct Platform {
 }
 
 /// The encoder that the configuration names.
-pub(super) fn encoder(config: &Config) -> anyhow::Result<Arc<dyn TextEncoder>> {
+///
+/// # Errors
+/// When its files are not there.
+pub fn encoder(config: &Config) -> anyhow::Result<Arc<dyn TextEncoder>> {
     if config.model.encoder == "hashing" {
         return Ok(Arc::new(HashingEncoder::new(256)));
     }
