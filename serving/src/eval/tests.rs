@@ -257,7 +257,7 @@ async fn what_is_reached_by_import_and_lake() {
     let (found, without) = cold(&read.meetings, &answers(&original, 1_000_000).unwrap(), BOOTSTRAP);
     let best =
         ranker::eval::protocols::newcomers::STRATEGIES.map(|s| reached(&found, s, "cold match", "auc")).into_iter().fold(0.0, f64::max);
-    assert!(without == 0 && best > 0.57 && best < 0.68, "{best}, {without} without answers");
+    assert!(without == 0 && best > 0.60 && best < 0.68, "{best}, {without} without answers");
 
     let found = contacts(&messages(&lake, IdRange::ALL).await.unwrap(), &[0.7], BOOTSTRAP);
     let trees = reached(&found, "logistic", "history 0.7", "auc").max(reached(&found, "trees", "history 0.7", "auc"));
