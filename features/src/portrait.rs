@@ -116,22 +116,28 @@ pub const SIGNAL_COUNTERS: [&str; 10] = [
     "moment_richness.answer_chars_d30",
 ];
 
+/// Where the impressions received stand in [`SIGNAL_COUNTERS`].
+pub const IMPRESSIONS: usize = 5;
+/// Half-life of the impressions received, in days.
+pub const IMPRESSIONS_HALF_LIFE: f64 = 14.0;
+
 /// Values of [`SIGNAL_COUNTERS`], in that order, still forward-decayed.
 pub type SignalCounters = [f64; 10];
 
 /// What scoring reads of `counters` at `now`.
 pub fn signals(counters: &SignalCounters, completeness: f32, now: DateTime<Utc>) -> Signals {
-    let faded = |days: f64, sum: f64| value_at(sum, now, days);
+    // What remains of a sum is a factor of its half-life alone: three powers serve all ten.
+    let [week, fortnight, month] = [7.0, 14.0, 30.0].map(|days| value_at(1.0, now, days));
     let [sessions, heartbeats, actions, sent, likes, impressions, moments, media, text, answers] = *counters;
-    let (likes, impressions) = (faded(14.0, likes), faded(14.0, impressions));
+    let (likes, impressions) = (likes * fortnight, impressions * fortnight);
     #[expect(clippy::cast_possible_truncation, reason = "scores need no more than 24 bits")]
     let f = |value: f64| value as f32;
     Signals {
-        activity: f(activity(faded(7.0, sessions), faded(7.0, heartbeats), faded(7.0, actions), faded(7.0, sent))),
+        activity: f(activity(sessions * week, heartbeats * week, actions * week, sent * week)),
         likes: f(likes),
         impressions: f(impressions),
         like_rate: f(like_rate(likes, impressions)),
-        richness: f(richness(faded(30.0, moments), faded(30.0, media), faded(30.0, text), faded(30.0, answers))),
+        richness: f(richness(moments * month, media * month, text * month, answers * month)),
         completeness,
     }
 }
@@ -193,6 +199,12 @@ mod tests {
         assert!(like_rate(50.0, 100.0) > 0.4);
         assert!(like_rate(0.0, 1000.0) < 0.01);
         assert!(like_rate(10.0, 0.0) <= 1.0, "likes from outside recommendations do not exceed one");
+    }
+
+    #[test]
+    fn impressions_stand_where_they_are_looked_for() {
+        assert_eq!(SIGNAL_COUNTERS[IMPRESSIONS], "popularity.impressions_d14");
+        assert_eq!(column_half_life(SIGNAL_COUNTERS[IMPRESSIONS]), Some(IMPRESSIONS_HALF_LIFE));
     }
 
     #[test]

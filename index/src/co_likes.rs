@@ -11,6 +11,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use features::ids::UserId;
+use foldhash::fast::RandomState;
 
 /// Words kept per person and direction.
 pub const KEPT: usize = 128;
@@ -85,7 +86,7 @@ type Lists = Vec<Vec<Word>>;
 #[derive(Debug, Clone, Default)]
 pub struct CoLikes {
     names: Vec<u64>,
-    numbers: HashMap<u64, u32>,
+    numbers: HashMap<u64, u32, RandomState>,
     given: Lists,
     received: Lists,
 }
@@ -153,7 +154,8 @@ impl CoLikes {
         let Some(viewer) = self.numbers.get(&viewer.0).copied() else { return Vec::new() };
         let ours = self.side(viewer, &self.given, &self.received, reach);
         let theirs = self.side(viewer, &self.received, &self.given, reach);
-        let mut found: HashMap<u32, [f32; 2]> = HashMap::with_capacity(ours.len() + theirs.len());
+        let mut found: HashMap<u32, [f32; 2], RandomState> =
+            HashMap::with_capacity_and_hasher(ours.len() + theirs.len(), RandomState::default());
         for (side, list) in [ours, theirs].into_iter().enumerate() {
             let most = list.iter().map(|x| x.1).fold(f32::MIN_POSITIVE, f32::max);
             list.into_iter().for_each(|(user, score)| found.entry(user).or_default()[side] = score / most);

@@ -1,5 +1,6 @@
 //! The hot pool 热门池: ready-made lists per city, the fallback when recommendation fails.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -20,30 +21,65 @@ struct Lists {
     everywhere: Vec<UserId>,
 }
 
+/// The best so far, by heat, then by id.
+#[derive(Debug, Default)]
+struct Best(Vec<(f32, UserId)>);
+
+fn hotter(a: &(f32, UserId), b: &(f32, UserId)) -> Ordering {
+    b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
+}
+
+impl Best {
+    /// Adds somebody. Twice as many as are wanted are kept before the worse half goes.
+    fn add(&mut self, entry: (f32, UserId), most: usize) {
+        self.0.push(entry);
+        if self.0.len() >= 2 * most.max(1) {
+            self.0.select_nth_unstable_by(most, hotter);
+            self.0.truncate(most);
+        }
+    }
+
+    fn list(mut self, most: usize) -> Vec<UserId> {
+        self.0.sort_unstable_by(hotter);
+        self.0.truncate(most);
+        self.0.into_iter().map(|(_, user)| user).collect()
+    }
+}
+
+/// Rows looked at under one lock: writers do not wait for all of a large table.
+const AT_ONCE: usize = 2_000;
+
 impl HotPool {
     /// Computes the lists anew: the `per_list` best of every city and of everywhere by
     /// `like rate · (0.3 + activity) · (0.3 + richness)` at `now`. Only people who may be shown enter.
     pub fn refresh(&self, table: &PortraitTable, now: DateTime<Utc>, per_list: usize) {
-        let mut by_city: HashMap<String, Vec<(f32, UserId)>> = HashMap::new();
-        let mut all = Vec::new();
-        {
+        let mut by_city: HashMap<String, Best> = HashMap::new();
+        let (mut all, mut next) = (Best::default(), Some(0));
+        while let Some(first) = next {
             let read = table.read();
-            for row in read.rows().filter(|row| read.visible(*row)) {
-                let s = read.signals(row, now);
-                let heat = s.like_rate * (0.3 + s.activity) * (0.3 + s.richness);
-                let entry = (heat, read.user(row));
-                if let Some(city) = &read.profile(row).city {
-                    by_city.entry(city.clone()).or_default().push(entry);
+            next = None;
+            for (seen, row) in read.rows_from(first).enumerate() {
+                if seen == AT_ONCE {
+                    next = Some(row);
+                    break;
                 }
-                all.push(entry);
+                if !read.visible(row) {
+                    continue;
+                }
+                let s = read.signals(row, now);
+                let entry = (s.like_rate * (0.3 + s.activity) * (0.3 + s.richness), read.user(row));
+                if let Some(city) = read.city(row) {
+                    if let Some(best) = by_city.get_mut(city) {
+                        best.add(entry, per_list);
+                    } else {
+                        by_city.entry(city.to_owned()).or_default().add(entry, per_list);
+                    }
+                }
+                all.add(entry, per_list);
             }
         }
-        let best = |mut list: Vec<(f32, UserId)>| {
-            list.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            list.truncate(per_list);
-            list.into_iter().map(|(_, user)| user).collect()
-        };
-        let lists = Lists { by_city: by_city.into_iter().map(|(city, list)| (city, best(list))).collect(), everywhere: best(all) };
+        let by_city = by_city.into_iter().map(|(city, best)| (city, best.list(per_list))).collect();
+        let lists = Lists { by_city, everywhere: all.list(per_list) };
         *self.lists.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lists);
     }
 

@@ -11,9 +11,11 @@ use chrono::TimeDelta;
 use features::event::{Event, InteractionEvent, ProfileKind};
 use features::ids::UserId;
 use features::topic::Topic;
+use index::IndexError;
 use index::ledger::Ledger;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout};
 
 use crate::bus::{Bus, Offsets, Reader, Record};
@@ -77,7 +79,9 @@ impl LedgerFeed {
     pub async fn run(self, context: JobContext) -> Result<(), JobError> {
         let topics: Vec<String> = [Topic::Interactions, Topic::Profiles].iter().map(|t| t.name().to_owned()).collect();
         context.progress.reads(&topics);
-        let from = match Ledger::load(&self.snapshot) {
+        let path = self.snapshot.clone();
+        let loaded = spawn_blocking(move || Ledger::load(&path)).await.map_err(|e| JobError::failed("load the ledger", e))?;
+        let from = match loaded {
             Ok((ledger, offsets)) if self.ledger.is_empty() => {
                 self.ledger.replace(ledger);
                 Offsets::from_named(&offsets)
@@ -95,7 +99,7 @@ impl LedgerFeed {
         let mut reader = self.bus.reader(NAME, &topics, &begin).await?;
         self.read_inbox().await?;
         context.progress.running();
-        let mut saved = Instant::now();
+        let (mut saved, mut saving) = (Instant::now(), None);
         loop {
             // Positions may stop short of the end: the markers of transactions take offsets that no reader sees.
             if !*self.caught_up.borrow() && (reader.position().reached(&end) || reader.caught_up()) {
@@ -103,17 +107,23 @@ impl LedgerFeed {
             }
             let records = tokio::select! {
                 biased;
-                () = context.shutdown.cancelled() => return self.save(&reader),
+                () = context.shutdown.cancelled() => {
+                    finish(saving.take()).await?;
+                    finish(Some(self.save(&reader))).await?;
+                    return Ok(());
+                }
                 records = next(&mut reader) => records?,
             };
             self.apply(&records);
             let now = (context.clock)();
             context.progress.advance(records.len() as u64, reader.lag(), now);
             if saved.elapsed() >= Duration::from_secs(self.config.snapshot_s) {
+                if let Some(saved) = finish(saving.take()).await? {
+                    context.progress.durable(&saved);
+                    reader.commit(&saved).await?;
+                }
                 self.ledger.prune(now, TimeDelta::days(self.config.keep_days.into()));
-                self.save(&reader)?;
-                context.progress.durable(reader.position());
-                reader.commit(reader.position()).await?;
+                saving = Some(self.save(&reader));
                 saved = Instant::now();
             }
         }
@@ -147,9 +157,22 @@ impl LedgerFeed {
         });
     }
 
-    fn save(&self, reader: &Reader) -> Result<(), JobError> {
-        self.ledger.save(&self.snapshot, &reader.position().to_named()).map_err(|e| JobError::failed("save the ledger", e))
+    /// Begins to save beside everything else. What is applied meanwhile may or may not be in the snapshot: its offsets are those of now, so
+    /// that it is read again, which does no harm.
+    fn save(&self, reader: &Reader) -> Saving {
+        let (ledger, path, offsets) = (Arc::clone(&self.ledger), self.snapshot.clone(), reader.position().clone());
+        spawn_blocking(move || ledger.save(&path, &offsets.to_named()).map(|()| offsets))
     }
+}
+
+/// A snapshot under way.
+type Saving = JoinHandle<Result<Offsets, IndexError>>;
+
+/// Waits until a snapshot is in place, if one is under way; the offsets that it holds.
+async fn finish(saving: Option<Saving>) -> Result<Option<Offsets>, JobError> {
+    let Some(saving) = saving else { return Ok(None) };
+    let saved = saving.await.map_err(|e| JobError::failed("save the ledger", e))?;
+    saved.map(Some).map_err(|e| JobError::failed("save the ledger", e))
 }
 
 async fn next(reader: &mut Reader) -> Result<Vec<Record>, JobError> {

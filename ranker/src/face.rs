@@ -1,13 +1,14 @@
 //! What one person is to a filter or a scorer: the row of the table, read when asked.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use features::ids::UserId;
 use features::portrait::Signals;
 use features::profile::{Position, Profile};
 use index::geo::{Bucket, km};
-use index::table::{Columns, VectorColumn, VectorRef};
+use index::table::{Columns, Limits, VectorColumn, VectorRef};
 
 /// A person at a moment.
 #[derive(Debug)]
@@ -17,13 +18,14 @@ pub struct Face<'a> {
     now: DateTime<Utc>,
     position: Option<Position>,
     signals: OnceCell<Signals>,
+    profile: OnceCell<Arc<Profile>>,
 }
 
 impl<'a> Face<'a> {
     /// The person, or nothing if the table has no row.
     pub fn of(table: &'a Columns, user: UserId, now: DateTime<Utc>) -> Option<Self> {
         let row = table.row_of(user)?;
-        Some(Self { table, row, now, position: table.position(row), signals: OnceCell::new() })
+        Some(Self { table, row, now, position: table.position(row), signals: OnceCell::new(), profile: OnceCell::new() })
     }
 
     /// The same person at another (snapped) place.
@@ -37,9 +39,14 @@ impl<'a> Face<'a> {
         self.table.user(self.row)
     }
 
-    /// The profile.
-    pub fn profile(&self) -> &'a Profile {
-        self.table.profile(self.row)
+    /// The profile, unpacked when first asked for: stages that meet every candidate read [`Self::limits`].
+    pub fn profile(&self) -> &Profile {
+        self.profile.get_or_init(|| self.table.profile(self.row))
+    }
+
+    /// What hard limits and terms read of the profile.
+    pub fn limits(&self) -> &'a Limits {
+        self.table.limits(self.row)
     }
 
     /// Whether the person may be shown.
@@ -89,7 +96,7 @@ impl<'a> Face<'a> {
 
     /// Whether the person joined within so many days.
     pub fn joined_within(&self, days: u32) -> bool {
-        let age = self.now - self.profile().created_at;
+        let age = self.now - self.table.created_at(self.row);
         age <= chrono::TimeDelta::days(i64::from(days))
     }
 }

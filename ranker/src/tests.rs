@@ -25,6 +25,7 @@ use crate::testing::{Vectors, did, now, person, plain};
 use crate::{DeckRequest, FilterName, Parts, RankError, RankerConfig, Recheck, Recommender, SourceName, TermName};
 
 mod recall;
+mod trilateration;
 
 const DIM: usize = 16;
 
@@ -72,8 +73,8 @@ fn may_be_shown(parts: &Parts, viewer: u64, candidate: u64) -> bool {
     let (u, c, l) = (UserId(viewer), UserId(candidate), &parts.ledger);
     viewer != candidate
         && pb.visible()
-        && wants(pa, pb)
-        && wants(pb, pa)
+        && wants(&pa, &pb)
+        && wants(&pb, &pa)
         && !l.blocked(u, c)
         && !l.likes(u, c)
         && !l.passed(u, c)

@@ -120,6 +120,12 @@ pub struct RecommendConfig {
     pub max_limit: usize,
     /// Milliseconds after which a deck out of the hot pool is given instead.
     pub deadline_ms: u64,
+    /// The next deck is made ahead when so many people of a deck are left, or it is three quarters of `deck_minutes` old; 0 turns that off.
+    pub ahead_below: usize,
+    /// Decks that wait to be made ahead at most; more are not made ahead.
+    pub ahead_queue: usize,
+    /// How often within an hour the cell may change that a viewer is ranked from; 0 sets no limit.
+    pub places_per_hour: u32,
 }
 
 impl Default for Config {
@@ -166,7 +172,16 @@ impl Default for EmbeddedConfig {
 
 impl Default for RecommendConfig {
     fn default() -> Self {
-        Self { deck_minutes: 10, deck_memory_mb: 256, default_limit: 10, max_limit: 50, deadline_ms: 2_000 }
+        Self {
+            deck_minutes: 10,
+            deck_memory_mb: 256,
+            default_limit: 10,
+            max_limit: 50,
+            deadline_ms: 2_000,
+            ahead_below: 30,
+            ahead_queue: 64,
+            places_per_hour: 30,
+        }
     }
 }
 
@@ -219,6 +234,9 @@ impl Config {
         }
         if self.recommend.max_limit == 0 || self.recommend.default_limit == 0 || self.recommend.default_limit > self.recommend.max_limit {
             return wrong("recommend.default_limit", "must be 1 to recommend.max_limit");
+        }
+        if self.recommend.ahead_queue > 100_000 {
+            return wrong("recommend.ahead_queue", "must be at most 100000");
         }
         if self.http.in_flight == 0 {
             return wrong("http.in_flight", "must be at least 1");

@@ -4,4 +4,5 @@ mod bad_input;
 mod fresh;
 mod journeys;
 mod outage;
+mod places;
 mod random;

@@ -6,6 +6,7 @@
 //! - Blocks and friendships are symmetric in effect: either side's word counts.
 //! - The likes are also kept the other way round and bounded, for recall by those who like alike ([`CoLikes`]); they follow from the rest.
 
+mod list;
 mod state;
 
 use std::collections::HashSet;
@@ -16,12 +17,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use features::event::{InteractionEvent, InteractionKind};
 use features::ids::UserId;
 
-use self::state::State;
+use self::state::{Person, State};
 use crate::IndexError;
 use crate::co_likes::{CoLiked, CoLikes, KeptWord, Reach};
-use crate::snapshot::{self, OffsetMap};
+use crate::snapshot::{OffsetMap, Reader, Writer};
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 3;
+/// People of a section of a snapshot: the ledger is locked for as long as it takes to serialise so many.
+const SECTION: usize = 1_000;
 
 /// Relations and exposures of everybody, in memory.
 #[derive(Debug, Default)]
@@ -95,7 +98,7 @@ impl Ledger {
 
     /// Whether one of the two blocked the other.
     pub fn blocked(&self, a: UserId, b: UserId) -> bool {
-        self.with(|s| s.blocks(a.0, b.0) || s.blocks(b.0, a.0))
+        self.with(|s| s.blocked(a.0, b.0))
     }
 
     /// Whether `a` likes or follows `b`.
@@ -111,6 +114,11 @@ impl Ledger {
     /// Whether both like or follow each other.
     pub fn friends(&self, a: UserId, b: UserId) -> bool {
         self.with(|s| s.likes(a.0, b.0) && s.likes(b.0, a.0))
+    }
+
+    /// Everybody whom `user` passed, and has not liked since, in id order.
+    pub fn passed_by(&self, user: UserId) -> Vec<UserId> {
+        self.with(|s| s.passed_by(user.0).map(UserId).collect())
     }
 
     /// Everybody who and whom `user` likes: friends, in id order.
@@ -134,9 +142,12 @@ impl Ledger {
         self.with(|s| s.shown_to(viewer.0).filter(|(_, at)| *at > after).map(|(user, _)| UserId(user)).collect())
     }
 
-    /// Drops exposures older than `window`: they no longer matter.
+    /// Drops exposures older than `window`: they no longer matter. A few people at a time, so that nobody waits for all of them.
     pub fn prune(&self, now: DateTime<Utc>, window: TimeDelta) {
-        self.write().state.prune((now - window).timestamp());
+        let before = (now - window).timestamp();
+        for users in self.with(State::users).chunks(SECTION) {
+            self.write().state.prune(users, before);
+        }
     }
 
     /// Whether nothing is known.
@@ -149,12 +160,18 @@ impl Ledger {
         self.with(State::exposures)
     }
 
-    /// Writes a snapshot with the offsets that led to it.
+    /// Writes a snapshot with the offsets that led to it. Others read and write meanwhile: see [`crate::snapshot`] for why that does no harm.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: &Path, offsets: &OffsetMap) -> Result<(), IndexError> {
-        self.with(|s| snapshot::write(path, FORMAT, s, offsets))
+        let mut writer = Writer::create(path, FORMAT, offsets)?;
+        writer.section(&self.with(State::without_people))?;
+        for users in self.with(State::users).chunks(SECTION) {
+            self.with(|s| writer.encode(&s.some(users)))?;
+            writer.flush()?;
+        }
+        writer.finish()
     }
 
     /// Reads a snapshot; an empty ledger without offsets when there is none.
@@ -162,7 +179,11 @@ impl Ledger {
     /// # Errors
     /// When the file is damaged or of another version.
     pub fn load(path: &Path) -> Result<(Self, OffsetMap), IndexError> {
-        let (state, offsets) = snapshot::read::<State>(path, FORMAT)?.unwrap_or_default();
+        let Some((mut reader, offsets)) = Reader::open(path, FORMAT)? else { return Ok((Self::default(), OffsetMap::new())) };
+        let mut state: State = reader.section()?.unwrap_or_default();
+        while let Some(people) = reader.section::<Vec<(u64, Person)>>()? {
+            state.take(people);
+        }
         Ok((Self { kept: RwLock::new(Kept::of(state)) }, offsets))
     }
 

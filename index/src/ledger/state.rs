@@ -1,9 +1,12 @@
 //! What the ledger holds: per person, sorted lists of others with the time and what was said last.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use features::event::{InteractionEvent, InteractionKind};
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
+
+use super::list::List;
 
 /// The last word of one person about another: positive or not, and when (microseconds).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,51 +17,64 @@ struct Word {
 
 /// What one person did about others.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Person {
-    shown: HashMap<u64, i64>,
-    blocks: BTreeMap<u64, Word>,
+pub(super) struct Person {
+    shown: List<i64>,
+    blocks: List<Word>,
     /// True: likes or follows; false: unfollowed.
-    likes: BTreeMap<u64, Word>,
-    passes: BTreeMap<u64, i64>,
+    likes: List<Word>,
+    passes: List<i64>,
 }
 
 /// Everybody.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
-    people: HashMap<u64, Person>,
+    people: HashMap<u64, Person, RandomState>,
+    /// Number of exposures held; follows from the people.
+    #[serde(skip)]
+    exposures: usize,
+    /// Of everybody, who has ever blocked or unblocked them; follows from the people. So the lists of one person tell of all blocks that concern them.
+    #[serde(skip)]
+    blocked_by: HashMap<u64, List<()>, RandomState>,
 }
 
 /// The later word wins; at the same time the positive one.
-fn say(words: &mut BTreeMap<u64, Word>, about: u64, word: Word) {
-    let old = words.entry(about).or_insert(word);
-    if (word.at, word.yes) > (old.at, old.yes) {
-        *old = word;
+fn say(words: &mut List<Word>, about: u64, word: Word) {
+    if words.get(&about).is_none_or(|old| (word.at, word.yes) > (old.at, old.yes)) {
+        words.insert(about, word);
     }
+}
+
+/// The later time wins; whether there was none before.
+fn mark(times: &mut List<i64>, about: u64, at: i64) -> bool {
+    times.get(&about).is_none_or(|old| at > *old) && times.insert(about, at).is_none()
 }
 
 impl State {
     pub(super) fn apply(&mut self, event: &InteractionEvent) {
         let at = event.event_time.timestamp_micros();
         let target = event.target_id.0;
+        if matches!(event.kind, InteractionKind::Block | InteractionKind::Unblock) {
+            self.blocked_by.entry(target).or_default().insert(event.actor_id.0, ());
+        }
         let person = self.people.entry(event.actor_id.0).or_default();
         match event.kind {
-            InteractionKind::Impression => {
-                let shown = person.shown.entry(target).or_insert(i64::MIN);
-                *shown = (*shown).max(event.event_time.timestamp());
-            }
+            InteractionKind::Impression => self.exposures += usize::from(mark(&mut person.shown, target, event.event_time.timestamp())),
             InteractionKind::Like | InteractionKind::Follow => say(&mut person.likes, target, Word { yes: true, at }),
             InteractionKind::Unfollow => say(&mut person.likes, target, Word { yes: false, at }),
             InteractionKind::Block => say(&mut person.blocks, target, Word { yes: true, at }),
             InteractionKind::Unblock => say(&mut person.blocks, target, Word { yes: false, at }),
-            InteractionKind::Pass => {
-                let passed = person.passes.entry(target).or_insert(at);
-                *passed = (*passed).max(at);
-            }
+            InteractionKind::Pass => drop(mark(&mut person.passes, target, at)),
             InteractionKind::ProfileView | InteractionKind::Comment | InteractionKind::Reply | InteractionKind::Report => {}
         }
     }
 
-    pub(super) fn blocks(&self, a: u64, b: u64) -> bool {
+    /// Whether one of the two blocks the other.
+    pub(super) fn blocked(&self, a: u64, b: u64) -> bool {
+        let may = self.blocked_by.get(&a).is_some_and(|by| by.get(&b).is_some());
+        self.blocks(a, b) || (may && self.blocks(b, a))
+    }
+
+    fn blocks(&self, a: u64, b: u64) -> bool {
         self.people.get(&a).and_then(|p| p.blocks.get(&b)).is_some_and(|w| w.yes)
     }
 
@@ -70,6 +86,12 @@ impl State {
         let Some(person) = self.people.get(&a) else { return false };
         let liked = person.likes.get(&b).filter(|w| w.yes).map_or(i64::MIN, |w| w.at);
         person.passes.get(&b).is_some_and(|at| *at >= liked)
+    }
+
+    /// Everybody whom `user` passed and has not liked since.
+    pub(super) fn passed_by(&self, user: u64) -> impl Iterator<Item = u64> {
+        let passes = self.people.get(&user).into_iter().flat_map(|p| p.passes.iter());
+        passes.map(|(other, _)| *other).filter(move |other| self.passed(user, *other))
     }
 
     pub(super) fn liked_by(&self, user: u64) -> impl Iterator<Item = u64> {
@@ -94,17 +116,56 @@ impl State {
     }
 
     pub(super) fn exposures(&self) -> usize {
-        self.people.values().map(|p| p.shown.len()).sum()
+        self.exposures
     }
 
-    pub(super) fn prune(&mut self, before: i64) {
-        self.people.values_mut().for_each(|p| p.shown.retain(|_, at| *at > before));
+    /// Everybody, to be copied a few at a time.
+    pub(super) fn users(&self) -> Vec<u64> {
+        self.people.keys().copied().collect()
+    }
+
+    /// Some of the people, for a snapshot.
+    pub(super) fn some(&self, users: &[u64]) -> Vec<(u64, &Person)> {
+        users.iter().filter_map(|user| self.people.get(user).map(|person| (*user, person))).collect()
+    }
+
+    /// Takes people of a snapshot over.
+    pub(super) fn take(&mut self, people: Vec<(u64, Person)>) {
+        for (user, person) in people {
+            self.exposures += person.shown.len();
+            for (target, _) in person.blocks.iter() {
+                self.blocked_by.entry(*target).or_default().insert(user, ());
+            }
+            if let Some(old) = self.people.insert(user, person) {
+                self.exposures -= old.shown.len();
+            }
+        }
+    }
+
+    /// Everything but the people, for a snapshot.
+    pub(super) fn without_people(&self) -> Self {
+        Self::default()
+    }
+
+    /// Drops the exposures of some people that are not later than a time.
+    pub(super) fn prune(&mut self, users: &[u64], before: i64) {
+        for user in users {
+            if let Some(person) = self.people.get_mut(user) {
+                let held = person.shown.len();
+                person.shown.retain(|_, at| *at > before);
+                self.exposures -= held - person.shown.len();
+            }
+        }
     }
 
     pub(super) fn forget(&mut self, user: u64) {
-        self.people.remove(&user);
+        self.exposures -= self.people.remove(&user).map_or(0, |person| person.shown.len());
+        self.blocked_by.remove(&user);
+        for by in self.blocked_by.values_mut() {
+            by.remove(&user);
+        }
         for person in self.people.values_mut() {
-            person.shown.remove(&user);
+            self.exposures -= usize::from(person.shown.remove(&user).is_some());
             person.blocks.remove(&user);
             person.likes.remove(&user);
             person.passes.remove(&user);

@@ -32,7 +32,7 @@ fn relations_and_exposures() {
     ledger.apply(&event(2, 1, Unblock, 5));
     assert!(!ledger.blocked(a, b));
     ledger.apply(&event(2, 1, Pass, 6));
-    assert!(ledger.passed(b, a));
+    assert!(ledger.passed(b, a) && ledger.passed_by(b) == [a]);
     ledger.forget(b);
     assert!(!ledger.passed(b, a) && !ledger.likes(a, b) && ledger.exposures() == 0);
 }
@@ -55,6 +55,10 @@ proptest! {
         }
         shuffled.apply_all(again);
         prop_assert_eq!(&forward.read().state, &shuffled.read().state);
+        let shown: std::collections::HashSet<_> = events.iter().filter(|e| e.kind == InteractionKind::Impression).map(|e| (e.actor_id, e.target_id)).collect();
+        prop_assert_eq!(forward.exposures(), shown.len());
+        forward.forget(UserId(1));
+        prop_assert_eq!(forward.exposures(), shown.iter().filter(|(a, b)| *a != UserId(1) && *b != UserId(1)).count());
     }
 
     #[test]

@@ -3,101 +3,56 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use features::ids::UserId;
-use features::portrait::{Portrait, SignalCounters, Signals, TagWeight, signals};
-use features::profile::{Gender, Position, Profile, epoch_days};
+use features::portrait::{IMPRESSIONS, IMPRESSIONS_HALF_LIFE, Portrait, Signals, signals};
+use features::profile::{Gender, Position, Profile, age, epoch_days};
+use foldhash::fast::RandomState;
 use h3o::CellIndex;
 use roaring::RoaringBitmap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::VectorColumn;
 use super::places::Places;
+use super::row::{Limits, Packed, Row, Words};
 use super::slab::{Slab, VectorRef};
-use crate::geo::{cell, centre};
+use crate::geo::centre;
 
-/// A profile in the snapshot: JSON, because its optional fields are left out when empty.
-#[derive(Debug, Clone)]
-struct Kept(Arc<Profile>);
-
-impl Serialize for Kept {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        serde_json::to_string(&*self.0).map_err(serde::ser::Error::custom)?.serialize(out)
-    }
+/// The date of a number of days since 1970-01-01.
+pub(super) fn date(epoch_days: i32) -> NaiveDate {
+    NaiveDate::default().checked_add_signed(TimeDelta::days(epoch_days.into())).unwrap_or_default()
 }
 
-impl<'de> Deserialize<'de> for Kept {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let json = String::deserialize(input)?;
-        serde_json::from_str(&json).map(|p| Self(Arc::new(p))).map_err(serde::de::Error::custom)
-    }
-}
-
-/// One row, but for its vectors.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Row {
-    user: u64,
-    generation: u32,
-    version: u64,
-    profile: Kept,
-    completeness: f32,
-    birth_days: i32,
-    cell: Option<u64>,
-    counters: SignalCounters,
-    tags: Vec<Tag>,
-    liked_tags: Vec<Tag>,
-}
-
-/// A tag by its number, with its weight.
-type Tag = (u32, f32);
-
-/// Tag texts by number.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Tags {
-    names: Vec<String>,
-    #[serde(skip)]
-    numbers: HashMap<String, u32>,
-}
-
-impl Tags {
-    fn intern(&mut self, tags: &[TagWeight]) -> Vec<Tag> {
-        let mut numbered: Vec<Tag> = tags.iter().map(|t| (self.number(&t.tag), t.weight)).collect();
-        numbered.sort_unstable_by_key(|t| t.0);
-        numbered
-    }
-
-    fn number(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
-        }
-        let number = u32::try_from(self.names.len()).expect("fewer than 2^32 tags");
-        self.names.push(name.to_owned());
-        self.numbers.insert(name.to_owned(), number);
-        number
-    }
-}
+/// Stands in the column of centres where there is none.
+const NOWHERE: Position = Position { lat: f64::NAN, lon: f64::NAN };
 
 /// All rows; see [`super::PortraitTable`].
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Columns {
-    rows: Vec<Option<Row>>,
-    tags: Tags,
-    content: Slab,
-    taste: Slab,
-    #[serde(skip)]
-    by_user: HashMap<u64, u32>,
-    #[serde(skip)]
-    free: Vec<u32>,
-    #[serde(skip)]
-    visible: RoaringBitmap,
-    #[serde(skip)]
-    genders: [RoaringBitmap; 3],
-    #[serde(skip)]
-    places: Places,
+    pub(super) rows: Vec<Option<Box<Row>>>,
+    pub(super) limits: Vec<Limits>,
+    pub(super) birth_days: Vec<i32>,
+    pub(super) created: Vec<DateTime<Utc>>,
+    /// Centres of the cells; meaningless where the cell is not known.
+    centres: Vec<Position>,
+    /// Impressions received, still forward-decayed.
+    impressions: Vec<f64>,
+    /// Whose row it is: a request asks it of thousands, and the rows themselves lie far apart.
+    users: Vec<u64>,
+    pub(super) words: Words,
+    pub(super) content: Slab,
+    pub(super) taste: Slab,
+    by_user: HashMap<u64, u32, RandomState>,
+    pub(super) free: Vec<u32>,
+    /// Of each gender, the rows of those who may be shown.
+    shown: [RoaringBitmap; 3],
+    pub(super) places: Places,
+    /// Rows of those who may be shown and whose place is not known.
+    pub(super) placeless: RoaringBitmap,
 }
 
 impl Columns {
     pub(super) fn apply(&mut self, portrait: &Portrait) -> bool {
+        let profile = &portrait.profile;
         if let Some(old) = self.by_user.get(&portrait.user_id.0).and_then(|row| self.rows[*row as usize].as_ref())
             && (old.generation, old.version) > (portrait.generation, portrait.version)
         {
@@ -107,15 +62,13 @@ impl Columns {
             user: portrait.user_id.0,
             generation: portrait.generation,
             version: portrait.version,
-            completeness: portrait.profile.completeness(),
-            birth_days: epoch_days(portrait.profile.birth_date),
-            cell: portrait.profile.position.and_then(cell).map(u64::from),
-            profile: Kept(Arc::new(portrait.profile.clone())),
+            completeness: profile.completeness(),
             counters: portrait.signal_counters(),
-            tags: self.tags.intern(&portrait.tags),
-            liked_tags: self.tags.intern(&portrait.liked_tags),
+            tags: self.words.tags(&portrait.tags),
+            liked_tags: self.words.tags(&portrait.liked_tags),
+            profile: Packed::of(profile),
         };
-        let at = self.put(row) as usize;
+        let at = self.put(row, profile) as usize;
         self.content.set(at, portrait.content.as_ref());
         self.taste.set(at, portrait.taste.as_ref());
         true
@@ -123,38 +76,44 @@ impl Columns {
 
     pub(super) fn overlay(&mut self, user: UserId, profile: &Profile) {
         let old = self.row_of(user).and_then(|row| self.rows[row as usize].clone());
-        let mut row = old.unwrap_or_else(|| Row {
-            user: user.0,
-            generation: 0,
-            version: 0,
-            profile: Kept(Arc::new(profile.clone())),
-            completeness: 0.0,
-            birth_days: 0,
-            cell: None,
-            counters: SignalCounters::default(),
-            tags: Vec::new(),
-            liked_tags: Vec::new(),
-        });
-        row.profile = Kept(Arc::new(profile.clone()));
+        let mut row = old.map_or_else(|| Row::begun(user.0), |row| *row);
+        row.profile = Packed::of(profile);
         row.completeness = profile.completeness();
-        row.birth_days = epoch_days(profile.birth_date);
-        row.cell = profile.position.and_then(cell).map(u64::from);
-        self.put(row);
+        self.put(row, profile);
     }
 
-    fn put(&mut self, row: Row) -> u32 {
+    fn put(&mut self, row: Row, profile: &Profile) -> u32 {
+        let city = profile.city.as_deref().map(|city| self.words.number(city));
+        self.place(row, Limits::of(profile, city), epoch_days(profile.birth_date), profile.created_at)
+    }
+
+    /// Puts a row in its place, or on a free one.
+    pub(super) fn place(&mut self, row: Row, limits: Limits, birth_days: i32, created: DateTime<Utc>) -> u32 {
         let known = self.by_user.get(&row.user).copied();
         if let Some(at) = known {
             self.unlink(at);
         }
-        let at = known.or_else(|| self.free.pop()).unwrap_or_else(|| {
-            self.rows.push(None);
-            self.content.resize(self.rows.len());
-            self.taste.resize(self.rows.len());
-            u32::try_from(self.rows.len() - 1).expect("fewer than 2^32 rows")
-        });
-        self.rows[at as usize] = Some(row);
+        let at = known.or_else(|| self.free.pop()).unwrap_or_else(|| self.grow(limits));
+        let i = at as usize;
+        (self.limits[i], self.birth_days[i], self.created[i]) = (limits, birth_days, created);
+        self.by_user.insert(row.user, at);
+        self.rows[i] = Some(Box::new(row));
+        self.derive(at);
         self.link(at);
+        at
+    }
+
+    fn grow(&mut self, limits: Limits) -> u32 {
+        let at = u32::try_from(self.rows.len()).expect("fewer than 2^32 rows");
+        self.rows.push(None);
+        self.limits.push(limits);
+        self.birth_days.push(0);
+        self.created.push(DateTime::UNIX_EPOCH);
+        self.centres.push(NOWHERE);
+        self.impressions.push(0.0);
+        self.users.push(0);
+        self.content.resize(self.rows.len());
+        self.taste.resize(self.rows.len());
         at
     }
 
@@ -169,36 +128,65 @@ impl Columns {
         true
     }
 
+    /// Fills the columns that follow from the others.
+    fn derive(&mut self, at: u32) {
+        let i = at as usize;
+        self.centres[i] = CellIndex::try_from(self.limits[i].cell).map_or(NOWHERE, centre);
+        (self.impressions[i], self.users[i]) = self.rows[i].as_ref().map_or((0.0, 0), |row| (row.counters[IMPRESSIONS], row.user));
+    }
+
     fn link(&mut self, at: u32) {
-        let Some(row) = &self.rows[at as usize] else { return };
-        self.by_user.insert(row.user, at);
-        if row.profile.0.visible() {
-            self.visible.insert(at);
+        let limits = self.limits[at as usize];
+        if limits.visible {
+            self.shown[limits.gender as usize].insert(at);
         }
-        self.genders[row.profile.0.gender as usize].insert(at);
-        if let Some(cell) = row.cell.and_then(|c| CellIndex::try_from(c).ok()) {
-            self.places.insert(cell, at);
+        match CellIndex::try_from(limits.cell) {
+            Ok(cell) => self.places.insert(cell, at),
+            Err(_) => drop(self.placeless.insert(at)),
         }
     }
 
     fn unlink(&mut self, at: u32) {
-        let Some(row) = &self.rows[at as usize] else { return };
-        self.visible.remove(at);
-        self.genders[row.profile.0.gender as usize].remove(at);
-        if let Some(cell) = row.cell.and_then(|c| CellIndex::try_from(c).ok()) {
-            self.places.remove(cell, at);
+        let limits = self.limits[at as usize];
+        self.shown[limits.gender as usize].remove(at);
+        match CellIndex::try_from(limits.cell) {
+            Ok(cell) => self.places.remove(cell, at),
+            Err(_) => drop(self.placeless.remove(at)),
         }
     }
 
-    /// Makes the derived structures after reading a snapshot.
+    /// Makes what follows from the rows after reading a snapshot. A snapshot that was written while people left and came may hold
+    /// somebody twice: the newer row stays.
     pub(super) fn rebuild(&mut self) {
-        self.tags.numbers = self.tags.names.iter().cloned().zip(0..).collect();
         let rows = u32::try_from(self.rows.len()).expect("fewer than 2^32 rows");
+        self.by_user.reserve(self.rows.len());
+        self.centres = vec![NOWHERE; self.rows.len()];
+        self.impressions = vec![0.0; self.rows.len()];
+        self.users = vec![0; self.rows.len()];
         for at in 0..rows {
-            if self.rows[at as usize].is_some() {
-                self.link(at);
-            } else {
+            let Some(row) = &self.rows[at as usize] else {
                 self.free.push(at);
+                continue;
+            };
+            let (user, version) = (row.user, (row.generation, row.version));
+            let other = self.by_user.get(&user).copied();
+            let loser = match other.filter(|other| self.version(*other) > version) {
+                Some(_) => Some(at),
+                None => other,
+            };
+            if loser != Some(at) {
+                self.by_user.insert(user, at);
+                self.derive(at);
+                self.link(at);
+            }
+            if let Some(gone) = loser {
+                if gone != at {
+                    self.unlink(gone);
+                }
+                self.rows[gone as usize] = None;
+                self.content.set(gone as usize, None);
+                self.taste.set(gone as usize, None);
+                self.free.push(gone);
             }
         }
     }
@@ -224,17 +212,38 @@ impl Columns {
 
     /// Every row, in row order.
     pub fn rows(&self) -> impl Iterator<Item = u32> {
-        (0u32..).zip(&self.rows).filter(|(_, row)| row.is_some()).map(|(at, _)| at)
+        self.rows_from(0)
+    }
+
+    /// Every row from `first` on, in row order.
+    pub fn rows_from(&self, first: u32) -> impl Iterator<Item = u32> {
+        (first..).zip(self.rows.iter().skip(first as usize)).filter(|(_, row)| row.is_some()).map(|(at, _)| at)
     }
 
     /// The user of a row. As all accessors below, panics if the row is not one of this view.
     pub fn user(&self, row: u32) -> UserId {
-        UserId(self.at(row).user)
+        UserId(self.users[row as usize])
     }
 
-    /// The profile. Its `position` is exact: it must not leave the platform; ranking uses [`Self::position`].
-    pub fn profile(&self, row: u32) -> &Arc<Profile> {
-        &self.at(row).profile.0
+    /// The profile, unpacked: for answers, not for loops. Its `position` is exact: it must not leave the platform; ranking uses
+    /// [`Self::position`].
+    pub fn profile(&self, row: u32) -> Arc<Profile> {
+        Arc::new(self.at(row).profile.unpack().expect("the table packed it, or checked it when it was loaded"))
+    }
+
+    /// What hard limits and terms read of the profile.
+    pub fn limits(&self, row: u32) -> &Limits {
+        &self.limits[row as usize]
+    }
+
+    /// The city of the profile.
+    pub fn city(&self, row: u32) -> Option<&str> {
+        self.limits(row).city.map(|number| self.words.name(number))
+    }
+
+    /// When the account was made.
+    pub fn created_at(&self, row: u32) -> DateTime<Utc> {
+        self.created[row as usize]
     }
 
     /// Version of the portrait, with its generation first.
@@ -244,39 +253,58 @@ impl Columns {
 
     /// Whether the person may be shown.
     pub fn visible(&self, row: u32) -> bool {
-        self.visible.contains(row)
+        self.limits(row).visible
     }
 
     /// Rows of people who may be shown and have one of the genders (bits of [`Gender::bit`]; 0 means all).
     pub fn selectable(&self, genders: u8) -> RoaringBitmap {
         let wanted = Gender::ALL.iter().filter(|g| genders == 0 || genders & g.bit() != 0);
-        let any = wanted.fold(RoaringBitmap::new(), |all, g| all | &self.genders[*g as usize]);
-        any & &self.visible
+        wanted.fold(RoaringBitmap::new(), |any, gender| any | &self.shown[*gender as usize])
+    }
+
+    /// Whether [`Self::selectable`] has the row.
+    pub(super) fn selectable_by(&self, row: u32, genders: u8) -> bool {
+        let limits = self.limits(row);
+        limits.visible && (genders == 0 || genders & limits.gender.bit() != 0)
+    }
+
+    /// Those of `rows` that [`Self::selectable`] has.
+    pub fn only_selectable(&self, rows: &RoaringBitmap, genders: u8) -> RoaringBitmap {
+        let wanted = Gender::ALL.iter().filter(|g| genders == 0 || genders & g.bit() != 0);
+        wanted.fold(RoaringBitmap::new(), |any, gender| any | (rows & &self.shown[*gender as usize]))
+    }
+
+    /// How many rows [`Self::selectable`] has.
+    pub fn count_selectable(&self, genders: u8) -> u64 {
+        Gender::ALL.iter().filter(|g| genders == 0 || genders & g.bit() != 0).map(|g| self.shown[*g as usize].len()).sum()
     }
 
     /// Age in full years at `now`.
     pub fn age(&self, row: u32, now: DateTime<Utc>) -> u8 {
-        self.at(row).profile.0.age(now)
+        age(date(self.birth_days(row)), now.date_naive())
     }
 
     /// Birth date as days since 1970-01-01.
     pub fn birth_days(&self, row: u32) -> i32 {
-        self.at(row).birth_days
+        self.birth_days[row as usize]
     }
 
     /// The centre of the person's cell.
     pub fn position(&self, row: u32) -> Option<Position> {
-        self.at(row).cell.and_then(|c| CellIndex::try_from(c).ok()).map(centre)
-    }
-
-    /// Rows within `radius_km` of `at`, nearest rings of cells first, at most `limit`.
-    pub fn near(&self, at: Position, radius_km: f64, limit: usize) -> Vec<u32> {
-        self.places.near(at, radius_km, limit)
+        (self.limits(row).cell != 0).then(|| self.centres[row as usize])
     }
 
     /// What scoring reads, at `now`.
     pub fn signals(&self, row: u32, now: DateTime<Utc>) -> Signals {
         signals(&self.at(row).counters, self.at(row).completeness, now)
+    }
+
+    /// Decayed impressions received by some people, at `now`, in their order: what [`Self::signals`] says of them, without the rest.
+    pub fn impressions(&self, rows: impl Iterator<Item = u32>, now: DateTime<Utc>) -> Vec<(f32, u32)> {
+        let remains = features::decay::value_at(1.0, now, IMPRESSIONS_HALF_LIFE);
+        #[expect(clippy::cast_possible_truncation, reason = "a count that needs no more than 24 bits")]
+        let faded = |row: u32| ((self.impressions[row as usize] * remains) as f32, row);
+        rows.map(faded).collect()
     }
 
     /// Tags the person shows: numbers with weights, by number.
@@ -291,14 +319,18 @@ impl Columns {
 
     /// The text of a tag number.
     pub fn tag_name(&self, number: u32) -> &str {
-        self.tags.names.get(number as usize).map_or("", String::as_str)
+        self.words.name(number)
     }
 
     /// A vector, if the person has one.
     pub fn vector(&self, column: VectorColumn, row: u32) -> Option<VectorRef<'_>> {
+        self.slab(column).get(row as usize)
+    }
+
+    pub(super) const fn slab(&self, column: VectorColumn) -> &Slab {
         match column {
-            VectorColumn::Content => self.content.get(row as usize),
-            VectorColumn::Taste => self.taste.get(row as usize),
+            VectorColumn::Content => &self.content,
+            VectorColumn::Taste => &self.taste,
         }
     }
 }

@@ -1,15 +1,18 @@
 //! The portrait table: every portrait a serving node knows, in columns, in memory.
 //!
 //! Rows are `u32`, reused after removal. Numbers that filters and scorers read lie in flat columns, vectors as int8 in flat
-//! slabs, the profile itself behind an `Arc` for answers. Readers take [`PortraitTable::read`], a guard over the whole table; the writer
-//! applies one portrait at a time. Positions are snapped to cells when they enter ([`crate::geo`]).
+//! slabs, the profile itself packed, for answers. Readers take [`PortraitTable::read`], a guard over the whole table; the writer
+//! applies a few portraits at a time. Positions are snapped to cells when they enter ([`crate::geo`]). Who may be shown is a bitmap per gender,
+//! who lives where a bitmap per cell: [`Columns::reach`] finds the nearest people of the right gender and age at a bounded cost.
 
 mod columns;
 mod places;
+mod reach;
+mod row;
 mod scan;
 mod slab;
+mod store;
 
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use features::ids::UserId;
@@ -17,11 +20,12 @@ use features::portrait::Portrait;
 use features::profile::Profile;
 
 pub use self::columns::{Columns, tag_overlap};
+pub use self::reach::{Reach, Reached};
+pub use self::row::Limits;
 pub use self::slab::VectorRef;
-use crate::IndexError;
-use crate::snapshot::{self, OffsetMap};
 
-const FORMAT: u32 = 1;
+/// Portraits applied under one lock: enough to save locking, too few for readers to notice.
+const AT_ONCE: usize = 32;
 
 /// Which of the two vectors of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +49,16 @@ impl PortraitTable {
     /// Takes a portrait over. `false` if the table already holds a newer one of this user.
     pub fn apply(&self, portrait: &Portrait) -> bool {
         self.columns.write().unwrap_or_else(PoisonError::into_inner).apply(portrait)
+    }
+
+    /// [`Self::apply`] for many; of each whether it was taken over.
+    pub fn apply_all(&self, portraits: &[&Portrait]) -> Vec<bool> {
+        let mut taken = Vec::with_capacity(portraits.len());
+        for some in portraits.chunks(AT_ONCE) {
+            let mut columns = self.columns.write().unwrap_or_else(PoisonError::into_inner);
+            taken.extend(some.iter().map(|portrait| columns.apply(portrait)));
+        }
+        taken
     }
 
     /// Removes a user; `false` if there was none.
@@ -76,31 +90,7 @@ impl PortraitTable {
     /// The profile of a user.
     pub fn profile(&self, user: UserId) -> Option<Arc<Profile>> {
         let table = self.read();
-        table.row_of(user).map(|row| Arc::clone(table.profile(row)))
-    }
-
-    /// Writes a snapshot with the offsets that led to it.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save(&self, path: &Path, offsets: &OffsetMap) -> Result<(), IndexError> {
-        snapshot::write(path, FORMAT, &*self.read(), offsets)
-    }
-
-    /// Reads a snapshot; an empty table without offsets when there is none.
-    ///
-    /// # Errors
-    /// When the file is damaged or of another version.
-    pub fn load(path: &Path) -> Result<(Self, OffsetMap), IndexError> {
-        let (mut columns, offsets) = snapshot::read::<Columns>(path, FORMAT)?.unwrap_or_default();
-        columns.rebuild();
-        Ok((Self { columns: RwLock::new(columns) }, offsets))
-    }
-
-    /// Replaces the contents by those of another table, such as a loaded one.
-    pub fn replace(&self, other: Self) {
-        let loaded = other.columns.into_inner().unwrap_or_else(PoisonError::into_inner);
-        *self.columns.write().unwrap_or_else(PoisonError::into_inner) = loaded;
+        table.row_of(user).map(|row| table.profile(row))
     }
 }
 

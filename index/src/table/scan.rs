@@ -8,6 +8,9 @@ use features::vector::QVector;
 use super::slab::VectorRef;
 use super::{Columns, VectorColumn};
 
+/// Rows whose vectors are on the way while one is compared.
+const AHEAD: usize = 6;
+
 #[derive(PartialEq)]
 struct Scored(f32, u32);
 
@@ -36,8 +39,15 @@ impl Columns {
         #[expect(clippy::cast_precision_loss, reason = "a cosine needs no more than 24 bits")]
         let query = VectorRef { codes: &query.codes, scale: query.scale, inverse_norm: 1.0 / (norm2 as f32).sqrt() };
         let mut best: BinaryHeap<Reverse<Scored>> = BinaryHeap::with_capacity(k + 1);
-        for row in rows {
-            let Some(vector) = self.vector(column, row) else { continue };
+        let slab = self.slab(column);
+        let (mut ahead, rows): (_, Vec<u32>) = (0, rows.collect());
+        for (at, row) in rows.iter().enumerate() {
+            while ahead < (at + AHEAD).min(rows.len()) {
+                slab.prefetch(rows[ahead] as usize);
+                ahead += 1;
+            }
+            let row = *row;
+            let Some(vector) = slab.get(row as usize) else { continue };
             let scored = Scored(query.cosine(&vector), row);
             if best.len() < k {
                 best.push(Reverse(scored));

@@ -25,7 +25,7 @@ impl ExactVectors {
 }
 
 fn fits(table: &Columns, row: u32, filter: &VectorFilter) -> bool {
-    let gender = filter.genders == 0 || filter.genders & table.profile(row).gender.bit() != 0;
+    let gender = filter.genders == 0 || filter.genders & table.limits(row).gender.bit() != 0;
     let born = filter.birth_days.as_ref().is_none_or(|days| days.contains(&table.birth_days(row)));
     let shown = !filter.visible_only || table.visible(row);
     let near = filter.near.is_none_or(|(at, limit)| {

@@ -11,11 +11,13 @@ use features::portrait::Portrait;
 use features::topic::Topic;
 use index::IndexError;
 use index::hot::HotPool;
+use index::snapshot::OffsetMap;
 use index::table::PortraitTable;
 use index::text::TextIndex;
 use index::vectors::{Collection, VectorIndex, VectorPoint};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout};
 
 use super::apply::{Round, moment_point, user_point};
@@ -114,19 +116,26 @@ impl Indexer {
             dirty: false,
             flushed: now,
             saved: now,
+            saved_at: None,
+            saving: None,
             hot: None,
+            hot_done: None,
             unoptimized: 0,
         };
         run.until_shutdown().await?;
         run.flush().await?;
-        run.save()
+        run.save().await?;
+        run.saved().await
     }
 
     /// Loads the table where it is empty, and finds where to begin reading.
     async fn start(&self, topics: &[String]) -> Result<Offsets, JobError> {
         let mut saved = Offsets::default();
         if self.indexes.table.is_empty() {
-            match PortraitTable::load(&self.indexes.snapshot) {
+            let path = self.indexes.snapshot.clone();
+            let loaded =
+                spawn_blocking(move || PortraitTable::load(&path)).await.map_err(|e| JobError::failed("load the portrait table", e))?;
+            match loaded {
                 Ok((table, offsets)) => {
                     saved = Offsets::from_named(&offsets);
                     self.indexes.table.replace(table);
@@ -163,7 +172,11 @@ struct Run {
     dirty: bool,
     flushed: Instant,
     saved: Instant,
-    hot: Option<Instant>,
+    /// The position the newest snapshot begins at.
+    saved_at: Option<OffsetMap>,
+    saving: Option<JoinHandle<Result<(), IndexError>>>,
+    hot: Option<JoinHandle<()>>,
+    hot_done: Option<Instant>,
     unoptimized: usize,
 }
 
@@ -215,13 +228,9 @@ impl Run {
             self.flush().await?;
         }
         if self.saved.elapsed() >= Duration::from_secs(self.job.config.snapshot_s) {
-            self.save()?;
+            self.save().await?;
         }
-        let hot_due = self.hot.is_none_or(|at| at.elapsed() >= Duration::from_secs(self.job.config.hot_s));
-        if hot_due {
-            self.job.indexes.hot.refresh(&self.job.indexes.table, (self.context.clock)(), self.job.config.hot_size);
-            self.hot = Some(Instant::now());
-        }
+        self.refresh_hot().await?;
         if self.unoptimized >= self.job.config.optimize_after {
             self.unoptimized = 0;
             let vectors = Arc::clone(&self.job.indexes.vectors);
@@ -239,16 +248,17 @@ impl Run {
         let refused = round.refused.iter().map(|(i, reason)| dead_letters::letter(NAME, &records[*i], reason, (self.context.clock)()));
         self.producer.send_all(refused.collect()).await?;
         let (mut users, mut gone) = (Vec::new(), Vec::new());
-        for (user, portrait) in &round.portraits {
-            match portrait {
-                Some(portrait) => users.extend(self.apply_portrait(portrait)?),
-                None => {
-                    self.job.indexes.table.remove(*user);
-                    self.job.indexes.text.delete_user(*user).map_err(failed("take a person out of the text index"))?;
-                    self.written.remove(user);
-                    gone.push(user.0);
-                }
+        let portraits: Vec<&Portrait> = round.portraits.values().flatten().collect();
+        for (portrait, taken) in portraits.iter().zip(self.job.indexes.table.apply_all(&portraits)) {
+            if taken {
+                users.extend(self.index_portrait(portrait)?);
             }
+        }
+        for (user, _) in round.portraits.iter().filter(|(_, portrait)| portrait.is_none()) {
+            self.job.indexes.table.remove(*user);
+            self.job.indexes.text.delete_user(*user).map_err(failed("take a person out of the text index"))?;
+            self.written.remove(user);
+            gone.push(user.0);
         }
         for (id, moment) in &round.moments {
             let done = match moment {
@@ -266,10 +276,8 @@ impl Run {
         Ok(())
     }
 
-    fn apply_portrait(&mut self, portrait: &Portrait) -> Result<Option<VectorPoint>, JobError> {
-        if !self.job.indexes.table.apply(portrait) {
-            return Ok(None);
-        }
+    /// What of a portrait the table has taken over belongs into the other indexes.
+    fn index_portrait(&mut self, portrait: &Portrait) -> Result<Option<VectorPoint>, JobError> {
         let hashes = (vector_hash(portrait), text_hash(portrait));
         let old = self.written.insert(portrait.user_id, hashes);
         if old.is_none_or(|old| old.1 != hashes.1) {
@@ -293,8 +301,7 @@ impl Run {
     /// Makes the indexes durable, then the position.
     async fn flush(&mut self) -> Result<(), JobError> {
         let text = Arc::clone(&self.job.indexes.text);
-        let committed =
-            tokio::task::spawn_blocking(move || text.commit()).await.map_err(|e| JobError::failed("commit the text index", e))?;
+        let committed = spawn_blocking(move || text.commit()).await.map_err(|e| JobError::failed("commit the text index", e))?;
         committed.map_err(failed("commit the text index"))?;
         self.job.indexes.vectors.flush().await.map_err(failed("flush vectors"))?;
         stand::save(&self.job.indexes.offsets, self.reader.position()).map_err(|e| JobError::failed("write where the indexes stand", e))?;
@@ -303,10 +310,43 @@ impl Run {
         Ok(())
     }
 
-    fn save(&mut self) -> Result<(), JobError> {
-        let offsets = self.reader.position().of_topic(Topic::Portraits.name()).to_named();
-        self.job.indexes.table.save(&self.job.indexes.snapshot, &offsets).map_err(failed("save the portrait table"))?;
-        self.saved = Instant::now();
+    /// Computes the hot pool beside everything else, `hot_s` after the last time.
+    async fn refresh_hot(&mut self) -> Result<(), JobError> {
+        if let Some(done) = self.hot.take_if(|running| running.is_finished()) {
+            done.await.map_err(|e| JobError::failed("compute the hot pool", e))?;
+            self.hot_done = Some(Instant::now());
+        }
+        let due = self.hot_done.is_none_or(|at| at.elapsed() >= Duration::from_secs(self.job.config.hot_s));
+        if self.hot.is_none() && due {
+            let (hot, table) = (Arc::clone(&self.job.indexes.hot), Arc::clone(&self.job.indexes.table));
+            let (now, size) = ((self.context.clock)(), self.job.config.hot_size);
+            self.hot = Some(spawn_blocking(move || hot.refresh(&table, now, size)));
+        }
         Ok(())
+    }
+
+    /// Begins to save the table beside everything else, once the last saving is done and if there is anything new. What is applied meanwhile may
+    /// or may not be in the snapshot; its offsets are those of now, so that it is read again.
+    async fn save(&mut self) -> Result<(), JobError> {
+        self.saved().await?;
+        self.saved = Instant::now();
+        let offsets = self.reader.position().of_topic(Topic::Portraits.name()).to_named();
+        if self.saved_at.as_ref() == Some(&offsets) {
+            return Ok(());
+        }
+        self.saved_at = Some(offsets.clone());
+        let (table, path) = (Arc::clone(&self.job.indexes.table), self.job.indexes.snapshot.clone());
+        self.saving = Some(spawn_blocking(move || table.save(&path, &offsets)));
+        Ok(())
+    }
+
+    /// Waits until no saving is under way.
+    async fn saved(&mut self) -> Result<(), JobError> {
+        match self.saving.take() {
+            Some(saving) => {
+                saving.await.map_err(|e| JobError::failed("save the portrait table", e))?.map_err(failed("save the portrait table"))
+            }
+            None => Ok(()),
+        }
     }
 }

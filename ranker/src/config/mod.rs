@@ -72,16 +72,36 @@ pub struct DeckConfig {
     pub candidates_to_score: usize,
     /// Nobody is shown to the same viewer twice within so many days.
     pub exposure_window_days: u32,
-    /// When the viewer's gender and distance limits leave at most so many people, vector sources compare exactly with those of
-    /// them who are of the right age; beyond, they ask the vector index.
+    /// When the viewer's gender, age and distance limits leave at most so many people, sources look at each of them, and vector sources
+    /// compare exactly.
     pub exact_scan_below: usize,
+    /// What happens when they leave more.
+    pub beyond: Beyond,
     /// Reasons given for an item at most.
     pub reasons: usize,
 }
 
+/// What sources do when more people are in reach than can be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Beyond {
+    /// They look at the nearest `exact_scan_below`. With `exact_scan_below = 0` the index is asked all the same.
+    #[default]
+    Nearest,
+    /// Vector sources ask the vector index, which knows everybody; the others look at everybody of the right gender.
+    Index,
+}
+
 impl Default for DeckConfig {
     fn default() -> Self {
-        Self { size: 200, candidates_to_score: 1_000, exposure_window_days: 30, exact_scan_below: 20_000, reasons: 4 }
+        Self {
+            size: 200,
+            candidates_to_score: 1_000,
+            exposure_window_days: 30,
+            exact_scan_below: 5_000,
+            beyond: Beyond::Nearest,
+            reasons: 4,
+        }
     }
 }
 

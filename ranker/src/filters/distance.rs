@@ -12,7 +12,7 @@ impl Filter for Distance {
     }
 
     fn refuse(&self, _scene: &Scene<'_>, pair: &Pair<'_>) -> Option<Refusal> {
-        let limits = [pair.viewer, &pair.candidate].map(|face| face.profile().preferences.max_distance_km);
+        let limits = [pair.viewer, &pair.candidate].map(|face| face.limits().max_distance_km);
         let limit = limits.into_iter().flatten().min()?;
         match pair.km {
             None => Some(Refusal {

@@ -17,6 +17,7 @@ impl Hydrator for Memory {
         let window = TimeDelta::days(i64::from(query.config().deck.exposure_window_days));
         query.known = parts.ledger.shown_set(query.viewer, query.now, window);
         query.known.extend(parts.ledger.liked_by(query.viewer));
+        query.known.extend(parts.ledger.passed_by(query.viewer));
         Ok(())
     }
 }

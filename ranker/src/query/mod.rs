@@ -15,7 +15,8 @@ use features::ids::UserId;
 use features::profile::{Position, Profile};
 use features::vector::QVector;
 use index::ledger::Ledger;
-use index::table::VectorColumn;
+use index::table::{Columns, VectorColumn};
+use roaring::RoaringBitmap;
 
 pub use self::pool::Pool;
 pub(crate) use self::pool::birth_days;
@@ -60,7 +61,7 @@ pub struct Query {
     pub position: Option<Position>,
     /// What holds in the viewer's region.
     pub effective: Arc<Effective>,
-    /// Shown lately, liked or followed; [`Query::knows`] adds those who were passed.
+    /// Shown lately, liked, followed or passed; [`Query::knows`] adds those who are passed meanwhile.
     pub known: HashSet<UserId>,
     /// Among whom sources look.
     pub pool: Pool,
@@ -74,7 +75,7 @@ impl Query {
     pub fn begin(request: &DeckRequest, parts: &Parts, effective: impl Fn(Option<&str>) -> Arc<Effective>) -> Result<Self, RankError> {
         let table = parts.table.read();
         let row = table.row_of(request.viewer).ok_or(RankError::UnknownViewer(request.viewer))?;
-        let profile = Arc::clone(table.profile(row));
+        let profile = table.profile(row);
         let effective = effective(profile.city.as_deref());
         let vector = |column| table.vector(column, row).map(|v| v.to_owned());
         Ok(Self {
@@ -110,6 +111,11 @@ impl Query {
     /// the viewer likes, follows or has passed, however long ago.
     pub fn knows(&self, ledger: &Ledger, user: UserId) -> bool {
         user == self.viewer || self.known.contains(&user) || ledger.passed(self.viewer, user)
+    }
+
+    /// The rows of those whom the viewer knows already, and of the viewer.
+    pub fn known_rows(&self, table: &Columns) -> RoaringBitmap {
+        self.known.iter().chain([&self.viewer]).filter_map(|user| table.row_of(*user)).collect()
     }
 
     /// Takes from a source's ranking until `limit` fresh people are together. People known already who stand between them are

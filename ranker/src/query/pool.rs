@@ -1,13 +1,15 @@
-//! Among whom sources look: the people whom the viewer's own gender, age and distance limits leave, when they are few.
+//! Among whom sources look: the people whom the viewer's own gender, age and distance limits leave; the nearest of them when they are many.
 
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 use features::profile::{Preferences, epoch_days};
-use index::table::Columns;
+use index::table::{Columns, Reach};
 use roaring::RoaringBitmap;
 
 use super::{Hydrator, Query};
+use crate::chance::{Purpose, bits};
+use crate::config::Beyond;
 use crate::error::RankError;
 use crate::recommend::Parts;
 
@@ -18,13 +20,13 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// The rows in reach that are still there, when they are few enough to look at each; otherwise nothing. Only rows of `table`
-    /// come back, even if people left since the query was hydrated.
+    /// The rows to look at, each of them, that are still there: all in reach when they are few enough, else the nearest; nothing when the
+    /// vector index is to be asked instead. Only rows of `table` come back, even if people left since the query was hydrated.
     pub fn few(&self, table: &Columns, query: &Query) -> Option<RoaringBitmap> {
-        self.few.as_ref().map(|rows| rows & table.selectable(query.genders()))
+        self.few.as_ref().map(|rows| table.only_selectable(rows, query.genders()))
     }
 
-    /// The rows in reach when they are few, otherwise everybody of the right gender.
+    /// The rows to look at, or else everybody of the right gender.
     pub fn rows(&self, table: &Columns, query: &Query) -> RoaringBitmap {
         self.few(table, query).unwrap_or_else(|| table.selectable(query.genders()))
     }
@@ -43,25 +45,21 @@ pub(super) struct InReach;
 
 impl InReach {
     fn few(query: &Query, table: &Columns) -> Option<RoaringBitmap> {
-        let most = query.config().deck.exact_scan_below;
-        let mut rows = table.selectable(query.genders());
-        if let (Some(limit), Some(position)) = (query.profile.preferences.max_distance_km, query.position) {
-            // Half of those around may have another gender; twice that is still cheap to intersect.
-            let budget = most.saturating_mul(4);
-            let near = table.near(position, f64::from(limit), budget);
-            if near.len() < budget {
-                rows &= near.into_iter().collect::<RoaringBitmap>();
-            }
-        }
-        if rows.len() > most as u64 {
-            return None;
-        }
-        let allowed = birth_days(&query.profile.preferences, query.now);
-        let mut kept: RoaringBitmap = rows.iter().filter(|row| allowed.contains(&table.birth_days(*row))).collect();
+        let deck = &query.config().deck;
+        let reached = table.reach(&Reach {
+            genders: query.genders(),
+            birth_days: birth_days(&query.profile.preferences, query.now),
+            from: query.position,
+            within_km: query.profile.preferences.max_distance_km.map(f64::from),
+            most: deck.exact_scan_below,
+            turn: bits(query.seed, Purpose::Sample, query.viewer),
+        });
+        let nearest = deck.beyond == Beyond::Nearest && deck.exact_scan_below > 0;
+        let mut rows = (reached.all || nearest).then_some(reached.rows)?;
         if let Some(own) = table.row_of(query.viewer) {
-            kept.remove(own);
+            rows.remove(own);
         }
-        Some(kept)
+        Some(rows)
     }
 }
 

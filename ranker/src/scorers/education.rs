@@ -12,7 +12,7 @@ impl Scorer for Education {
     }
 
     fn value(&self, judge: &Face<'_>, other: &Face<'_>, _between: &Between<'_>) -> Option<f32> {
-        let (ours, theirs) = (judge.profile().education?, other.profile().education?);
+        let (ours, theirs) = (judge.limits().education?, other.limits().education?);
         Some(1.0 - f32::from((ours as u8).abs_diff(theirs as u8)) / 5.0)
     }
 

@@ -12,7 +12,7 @@ impl Scorer for Height {
     }
 
     fn value(&self, judge: &Face<'_>, other: &Face<'_>, between: &Between<'_>) -> Option<f32> {
-        let (ours, theirs) = (judge.profile().height_cm?, other.profile().height_cm?);
+        let (ours, theirs) = (judge.limits().height_cm?, other.limits().height_cm?);
         Some(halving(f64::from(ours.abs_diff(theirs)), between.curves.height_half_cm))
     }
 

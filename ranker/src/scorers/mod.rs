@@ -19,7 +19,7 @@ mod taste;
 
 use index::geo::Bucket;
 
-pub use self::combine::{harmonic, side_terms};
+pub use self::combine::{add_side_terms, harmonic, side_terms};
 pub(crate) use self::distance::nearness;
 pub use self::popularity::{exposure, popularity};
 use crate::config::Curves;

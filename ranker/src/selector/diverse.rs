@@ -6,8 +6,6 @@
 //! sources have all used up their share waits, and comes only when the deck would otherwise stay short. When a run of
 //! `newcomer_every` positions would end without a newcomer, the best one left takes its last.
 
-use std::collections::BTreeMap;
-
 use index::table::{VectorColumn, tag_overlap};
 
 use super::{Scored, Selector};
@@ -56,8 +54,8 @@ struct Table<'a, 'c> {
     from: usize,
     slate: Vec<Scored<'a>>,
     alike: Alike,
-    /// Places left to each source that has a cap.
-    room: BTreeMap<SourceName, usize>,
+    /// Places left to each source, in the order of [`SourceName`]; those without a cap have room for everybody.
+    room: [usize; SourceName::ALL.len()],
     newcomers: usize,
     since_newcomer: usize,
 }
@@ -71,7 +69,10 @@ impl<'a, 'c> Table<'a, 'c> {
             reason = "a share of a deck of at most 2,000"
         )]
         let places = |share: f64| (share * limit as f64).ceil() as usize;
-        let room = config.source_caps.iter().map(|(source, share)| (*source, places(*share))).collect();
+        let mut room = [usize::MAX; SourceName::ALL.len()];
+        for (source, share) in &config.source_caps {
+            room[*source as usize] = places(*share);
+        }
         let newcomers = scored.iter().filter(|s| s.newcomer).count();
         let alike = Alike::new(scored.len(), config.window);
         let standing = scored.into_iter().map(Some).collect();
@@ -80,7 +81,7 @@ impl<'a, 'c> Table<'a, 'c> {
 
     /// Somebody owes their place to a source without a cap, or to one with places left.
     fn has_room(&self, person: &Scored<'_>) -> bool {
-        person.sources.iter().any(|source| self.room.get(source).is_none_or(|places| *places > 0))
+        person.sources.iter().any(|source| self.room[*source as usize] > 0)
     }
 
     /// The first `look_ahead` who stand and fulfil a condition.
@@ -98,11 +99,15 @@ impl<'a, 'c> Table<'a, 'c> {
         self.best(&people)
     }
 
-    /// The best of some, likeness to those just before taken off; of equals the first.
+    /// The best of some, likeness to those just before taken off; of equals the first. They come by key: whoever could not win even without
+    /// any likeness ends the search.
     fn best(&mut self, people: &[usize]) -> Option<usize> {
         let mut best: Option<(f64, usize)> = None;
         for at in people {
             let Some(person) = &self.standing[*at] else { continue };
+            if best.is_some_and(|(most, _)| f64::from(person.draw.key) <= most) {
+                break;
+            }
             let alike = self.alike.recent(*at, person, &self.slate);
             let worth = f64::from(person.draw.key) - self.config.diversity * f64::from(alike);
             if best.is_none_or(|(most, _)| worth > most) {
@@ -124,7 +129,8 @@ impl<'a, 'c> Table<'a, 'c> {
             self.since_newcomer += 1;
         }
         for source in &person.sources {
-            if let Some(places) = self.room.get_mut(source) {
+            let places = &mut self.room[*source as usize];
+            if *places != usize::MAX {
                 *places = places.saturating_sub(1);
             }
         }

@@ -6,6 +6,7 @@ mod draw;
 use std::collections::HashSet;
 
 use features::ids::UserId;
+use foldhash::fast::RandomState;
 
 use crate::deck::{Draw, Removed, Sides, Term};
 use crate::face::Pair;
@@ -88,7 +89,7 @@ pub(crate) fn explained<'a>(
     let refusal = Refusal { en: "scored, but others were drawn for this deck", zh: "已打分，但本次未被抽中" };
     let everybody: Vec<UserId> = scored.iter().map(|s| s.pair.candidate.user()).collect();
     let (slate, timing) = selector.run(query, scored, limit);
-    let seated: HashSet<UserId> = slate.iter().map(|s| s.pair.candidate.user()).collect();
+    let seated: HashSet<UserId, RandomState> = slate.iter().map(|s| s.pair.candidate.user()).collect();
     let standing = everybody.into_iter().filter(|user| !seated.contains(user));
     removed.extend(standing.map(|user| Removed::new(user, FilterName::NotSelected, refusal)));
     (slate, timing)

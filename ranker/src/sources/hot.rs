@@ -22,7 +22,7 @@ impl Source for Hot {
         let list = parts.hot.list(query.region(), limit * 4 + query.known.len().min(limit * 4));
         let table = parts.table.read();
         let genders = query.genders();
-        let suits = |user: &UserId| table.row_of(*user).is_none_or(|row| genders == 0 || genders & table.profile(row).gender.bit() != 0);
+        let suits = |user: &UserId| table.row_of(*user).is_none_or(|row| genders == 0 || genders & table.limits(row).gender.bit() != 0);
         Ok(query.take_fresh(&parts.ledger, list.into_iter().filter(suits), limit))
     }
 }

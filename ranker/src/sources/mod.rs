@@ -13,12 +13,13 @@ mod similar;
 mod taste_content;
 mod under_shown;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use features::ids::UserId;
+use foldhash::fast::RandomState;
 use futures::FutureExt;
 use futures::future::join_all;
 
@@ -109,19 +110,23 @@ pub(crate) async fn ask(sources: &[Box<dyn Source>], query: &Query, parts: &Part
 /// One list of candidates out of many rankings: those that stand high anywhere come first, ties by id. The order in which
 /// sources are given does not matter.
 pub fn merge<'a>(rankings: impl IntoIterator<Item = (SourceName, &'a [UserId])>) -> Vec<Candidate> {
-    let mut by_user: BTreeMap<UserId, Candidate> = BTreeMap::new();
+    let mut merged: Vec<Candidate> = Vec::new();
+    let mut place: HashMap<UserId, usize, RandomState> = HashMap::default();
     for (source, ranking) in rankings {
         for (rank, user) in ranking.iter().enumerate() {
-            let candidate = by_user.entry(*user).or_insert(Candidate { user: *user, sources: Vec::new(), rank });
+            let at = *place.entry(*user).or_insert_with(|| {
+                merged.push(Candidate { user: *user, sources: Vec::with_capacity(2), rank });
+                merged.len() - 1
+            });
+            let candidate = &mut merged[at];
             candidate.rank = candidate.rank.min(rank);
             if !candidate.sources.contains(&source) {
                 candidate.sources.push(source);
             }
         }
     }
-    let mut merged: Vec<Candidate> = by_user.into_values().collect();
     merged.iter_mut().for_each(|c| c.sources.sort_unstable());
-    merged.sort_by_key(|c| (c.rank, c.user));
+    merged.sort_unstable_by_key(|c| (c.rank, c.user));
     merged
 }
 

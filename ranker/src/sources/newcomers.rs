@@ -36,7 +36,7 @@ impl Source for Newcomers {
         let rows = query.pool.rows(&table, query);
         let looked = walk(&rows, query, config.newcomer_scan);
         let mut joined: Vec<_> =
-            looked.map(|row| (table.profile(row).created_at, table.user(row))).filter(|(at, _)| *at >= since).collect();
+            looked.map(|row| (table.created_at(row), row)).filter(|(at, _)| *at >= since).map(|(at, row)| (at, table.user(row))).collect();
         joined.sort_unstable_by_key(|(at, user)| (Reverse(*at), *user));
         Ok(query.take_fresh(&parts.ledger, joined.into_iter().map(|(_, user)| user), limit))
     }

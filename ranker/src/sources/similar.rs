@@ -1,11 +1,10 @@
-//! Nearest neighbours of a vector among those in reach: an exact int8 scan of the table when they are few, the vector index when
-//! they are many (its graph then costs less than the scan).
+//! Nearest neighbours of a vector: an exact int8 scan over those in reach when they are few, and when they are many over the nearest of
+//! them or, if so configured, by the vector index, whose graph spans everybody.
 
 use features::ids::UserId;
 use features::vector::QVector;
 use index::table::VectorColumn;
 use index::vectors::{Collection, VectorFilter, VectorName, VectorQuery};
-use roaring::RoaringBitmap;
 
 use crate::error::SourceError;
 use crate::query::{Query, birth_days};
@@ -48,9 +47,8 @@ pub(super) async fn closest(
 fn scan(query: &Query, parts: &Parts, column: VectorColumn, vector: &QVector, limit: usize) -> Option<Vec<UserId>> {
     let table = parts.table.read();
     let mut rows = query.pool.few(&table, query)?;
-    rows -= query.known.iter().filter_map(|user| table.row_of(*user)).collect::<RoaringBitmap>();
-    let fresh = rows.iter().filter(|row| !parts.ledger.passed(query.viewer, table.user(*row)));
-    let found = table.scan_cosine(column, vector, fresh, limit);
+    rows -= query.known_rows(&table);
+    let found = table.scan_cosine(column, vector, rows.iter(), limit);
     Some(found.into_iter().map(|(row, _)| table.user(row)).collect())
 }
 

@@ -24,11 +24,9 @@ impl Source for UnderShown {
         let config = &query.config().sources;
         let table = parts.table.read();
         let rows = query.pool.rows(&table, query);
-        let looked = walk(&rows, query, config.under_shown_scan);
-        let mut seldom: Vec<(f32, UserId)> = looked
-            .map(|row| (table.signals(row, query.now).impressions, table.user(row)))
-            .filter(|(impressions, _)| *impressions < config.under_shown_below)
-            .collect();
+        let looked = table.impressions(walk(&rows, query, config.under_shown_scan), query.now);
+        let seldom = looked.into_iter().filter(|(impressions, _)| *impressions < config.under_shown_below);
+        let mut seldom: Vec<(f32, UserId)> = seldom.map(|(impressions, row)| (impressions, table.user(row))).collect();
         // Many have none at all: among equals the seed decides, not the id.
         let turn = |user| bits(query.seed, Purpose::Sample, user);
         seldom.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then_with(|| turn(a.1).cmp(&turn(b.1))));

@@ -55,7 +55,7 @@ use crate::filters::Entrant;
 use crate::measure::{StageTiming, Watch};
 use crate::names::{SourceName, TermName};
 use crate::query::Query;
-use crate::scorers::{Column, harmonic, side_terms};
+use crate::scorers::{Column, add_side_terms, harmonic};
 
 /// The strategy of the house, and the default of `ranker.strategy`.
 pub const FORMULA: &str = "formula";
@@ -77,10 +77,10 @@ impl<'a> Case<'a> {
     /// Sums up the terms of one entrant (row `at` of the columns).
     pub fn new(entrant: Entrant<'a>, columns: &[(TermName, Column)], at: usize, query: &Query) -> Self {
         let weights = &query.config().weights;
-        let values = |side: usize| columns.iter().map(|(name, column)| (*name, column[at][side])).collect::<Vec<_>>();
-        let (mut terms, viewer) = side_terms(Side::Viewer, &values(0), weights);
-        let (theirs, candidate) = side_terms(Side::Candidate, &values(1), weights);
-        terms.extend(theirs);
+        let values = |side: usize| columns.iter().map(move |(name, column)| (*name, column[at][side]));
+        let mut terms = Vec::with_capacity(2 * columns.len());
+        let viewer = add_side_terms(Side::Viewer, values(0), weights, &mut terms);
+        let candidate = add_side_terms(Side::Candidate, values(1), weights, &mut terms);
         #[expect(clippy::cast_possible_truncation, reason = "written with 24 bits")]
         let sides = Sides { viewer: viewer as f32, candidate: candidate as f32, mutual: harmonic(viewer, candidate) as f32 };
         Self { pair: entrant.pair, sources: entrant.sources, sides, terms }

@@ -6,7 +6,7 @@ use super::*;
 async fn the_vector_index_is_asked_when_many_are_in_reach_and_its_failure_is_named() {
     let mut parts = town(300);
     let mut config = RankerConfig::default();
-    config.deck.exact_scan_below = 10;
+    (config.deck.exact_scan_below, config.deck.beyond) = (10, crate::config::Beyond::Index);
     let healthy = recommender(&parts, &config).deck(&request(1)).await.unwrap();
     assert!(healthy.degraded.is_empty());
     assert!(

@@ -1,8 +1,10 @@
-//! Whole-system measurements against a running server (freshness, recommend) or in this process (stream). Load goes to loopback only.
+//! Whole-system measurements against a running server (freshness, recommend), in this process (stream), or on
+//! synthetic people in a node of their own (scale). Load goes to loopback only.
 
 mod freshness;
 mod measure;
 mod recommend;
+pub(crate) mod scale;
 mod stream;
 
 use std::net::ToSocketAddrs;
@@ -45,6 +47,14 @@ impl Target {
             .with_context(|| format!("{} does not answer; start `hongniang up --town 2000`", self.url))?;
         let status = reply.status();
         let body: Value = reply.json().await.unwrap_or(Value::Null);
+        anyhow::ensure!(status.is_success(), "{status}: {body}");
+        Ok(body)
+    }
+
+    /// The body of an answer, as it came.
+    async fn text(&self, path: &str) -> anyhow::Result<String> {
+        let reply = self.client.get(format!("{}{path}", self.url)).bearer_auth(&self.key).send().await?;
+        let (status, body) = (reply.status(), reply.text().await?);
         anyhow::ensure!(status.is_success(), "{status}: {body}");
         Ok(body)
     }

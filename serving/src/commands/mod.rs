@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::run::stop_asked;
 use crate::config::Config;
 
 /// hongniang 红娘: recommends people to each other.

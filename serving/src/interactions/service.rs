@@ -109,6 +109,8 @@ pub(super) async fn accept(app: &App, checked: &[Checked]) -> Result<(), crate::
     let events: Vec<Event> = checked.iter().filter_map(|c| c.as_ref().ok().cloned()).collect();
     app.sink.publish(&events).await?;
     let interactions = events.iter().filter_map(|e| if let Event::Interaction(i) = e { Some(i) } else { None });
-    app.indexes.ledger.apply_all(interactions);
+    app.indexes.ledger.apply_all(interactions.clone());
+    let now = app.now();
+    interactions.filter(|i| i.kind != InteractionKind::Impression).for_each(|i| app.decks.heard(i.actor_id, now));
     Ok(())
 }

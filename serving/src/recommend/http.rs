@@ -130,7 +130,7 @@ fn reply(app: &App, page: Page, chinese: bool) -> Recommendations {
         })
     });
     let items = items.collect();
-    Recommendations { deck_id: page.dealt.deck.deck_id.clone(), items, cursor: page.cursor, degraded: page.dealt.deck.degraded.clone() }
+    Recommendations { deck_id: page.dealt.head.deck_id.clone(), items, cursor: page.cursor, degraded: page.dealt.head.degraded.clone() }
 }
 
 /// Why a deck is as it is.
@@ -177,7 +177,7 @@ async fn explain(State(app): State<App>, Part(deck): Part) -> Result<Json<Explan
     let gone = || ApiError::NotFound("unknown_deck", format!("there is no deck of this id; decks are kept for {minutes} minutes"));
     let dealt = app.decks.get(&deck).ok_or_else(gone)?;
     let (shown, removed, waiting) = dealt.explained();
-    let deck = &dealt.deck;
+    let deck = &dealt.head;
     Ok(Json(Explanation {
         deck_id: deck.deck_id.clone(),
         viewer: deck.viewer,

@@ -41,7 +41,10 @@ pub(super) struct Judgement {
 #[utoipa::path(get, path = "/v1/recommendations/judgement", tag = "recommendations", params(Pair), responses(
     (status = 200, body = Judgement), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn judgement(State(app): State<App>, Params(pair): Params<Pair>) -> Result<Json<Judgement>, ApiError> {
-    let request = DeckRequest { viewer: pair.viewer, deck_id: String::new(), seed: 0, now: app.now(), position: None, limit: 1 };
+    let viewer = app.profile(pair.viewer).ok_or_else(|| ApiError::unknown_user(pair.viewer))?;
+    let now = app.now();
+    let (position, _) = app.decks.place(pair.viewer, viewer.position, now);
+    let request = DeckRequest { viewer: pair.viewer, deck_id: String::new(), seed: 0, now, position, limit: 1 };
     let told = |e: RankError| match e {
         RankError::UnknownViewer(user) => ApiError::unknown_user(user),
         other => ApiError::field("viewer", other.to_string()),

@@ -4,12 +4,18 @@
 //! - Pages of one viewer are made one after the other: nobody is shown twice, also by requests at the same time.
 //! - Impressions are durable, and in the ledger, before the page is answered.
 //! - Blocks, new relations and exposures are checked again at every page. Distances leave as buckets.
+//! - When a deck is nearly used up the next one is made ahead, in the background.
+//! - The place somebody is ranked from changes only so many times in an hour.
 
+mod ahead;
 mod cursor;
 mod decks;
+mod hops;
 mod http;
 mod judge;
+mod pack;
 mod service;
 
+pub use self::ahead::make_ahead;
 pub use self::decks::Decks;
 pub use self::http::router;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use features::event::{Event, InteractionEvent, InteractionKind};
 use features::ids::{EventId, UserId};
-use features::profile::Position;
+use features::profile::{Position, Profile};
 use ranker::{DeckItem, DeckRequest, RankError, Recheck, Removed};
 use tokio::time::timeout;
 
@@ -41,20 +41,46 @@ fn rank_error(error: &RankError, viewer: UserId) -> ApiError {
 
 /// Makes a page, with its impressions durable and in the ledger.
 pub(super) async fn page(app: &App, ask: Ask) -> Result<Page, ApiError> {
-    app.profile(ask.viewer).ok_or_else(|| ApiError::unknown_user(ask.viewer))?;
+    let profile = app.profile(ask.viewer).ok_or_else(|| ApiError::unknown_user(ask.viewer))?;
     let cursor = ask.cursor.as_deref().map(|text| decode(text, ask.viewer)).transpose()?;
     let _turn = app.decks.lock(ask.viewer).await;
     let now = app.now();
     let kept = cursor.and_then(|c| app.decks.get(&c.deck).map(|dealt| (dealt, c.next)));
-    let (dealt, from) = match kept {
-        Some(kept) => kept,
-        None => (deal(app, &ask, now).await?, 0),
+    let (dealt, items, next) = match kept {
+        Some((dealt, from)) => {
+            let (items, next) = pick(app, &dealt, &ask, from, now)?;
+            (dealt, items, next)
+        }
+        None => begin(app, &ask, &profile, now).await?,
     };
-    let (items, next) = pick(app, &dealt, &ask, from, now)?;
     expose(app, &dealt, &items, ask.request_id.as_deref(), now).await?;
-    let more = next < dealt.deck.items.len();
-    let cursor = more.then(|| Cursor { viewer: ask.viewer, deck: dealt.deck.deck_id.clone(), next }.encode());
+    app.decks.ahead.want(&dealt, next, now);
+    let more = next < dealt.len();
+    let cursor = more.then(|| Cursor { viewer: ask.viewer, deck: dealt.head.deck_id.clone(), next }.encode());
     Ok(Page { dealt, items, cursor })
+}
+
+/// A deck, the people of its first page, and where to go on.
+type Begun = (Arc<Dealt>, Vec<(usize, DeckItem)>, usize);
+
+/// The first page of a deck: of one made ahead if it fits and still has enough people, else of a new one.
+async fn begin(app: &App, ask: &Ask, profile: &Profile, now: DateTime<Utc>) -> Result<Begun, ApiError> {
+    let (position, remark) = app.decks.place(ask.viewer, ask.position.or(profile.position), now);
+    if let Some(dealt) = app.decks.ahead.take(ask.viewer, position, profile) {
+        let (items, next) = pick(app, &dealt, ask, 0, now)?;
+        if items.len() == ask.limit {
+            app.decks.put(Arc::clone(&dealt));
+            return Ok((dealt, items, next));
+        }
+    }
+    let _dealing = app.decks.dealing();
+    let mut dealt = make(app, ask.viewer, position, now).await?;
+    if let (Some(remark), Some(dealt)) = (remark, Arc::get_mut(&mut dealt)) {
+        dealt.head.degraded.push(remark);
+    }
+    app.decks.put(Arc::clone(&dealt));
+    let (items, next) = pick(app, &dealt, ask, 0, now)?;
+    Ok((dealt, items, next))
 }
 
 fn decode(text: &str, viewer: UserId) -> Result<Cursor, ApiError> {
@@ -66,29 +92,27 @@ fn decode(text: &str, viewer: UserId) -> Result<Cursor, ApiError> {
 }
 
 /// A new deck; out of the hot pool when ranking takes too long.
-async fn deal(app: &App, ask: &Ask, now: DateTime<Utc>) -> Result<Arc<Dealt>, ApiError> {
+pub(super) async fn make(app: &App, viewer: UserId, position: Option<Position>, now: DateTime<Utc>) -> Result<Arc<Dealt>, ApiError> {
     let id = EventId::now_v7();
     let seed = id.as_u64_pair().1;
-    let request = DeckRequest { viewer: ask.viewer, deck_id: id.to_string(), seed, now, position: ask.position, limit: usize::MAX };
+    let request = DeckRequest { viewer, deck_id: id.to_string(), seed, now, position, limit: usize::MAX };
     let deadline = Duration::from_millis(app.config.recommend.deadline_ms);
     let deck = match timeout(deadline, app.recommender.deck(&request)).await {
         Ok(deck) => deck,
         Err(_) => app.recommender.fallback(&request, "ranking took too long"),
     };
-    let deck = deck.map_err(|e| rank_error(&e, ask.viewer))?;
+    let deck = deck.map_err(|e| rank_error(&e, viewer))?;
     metrics::counter!("hongniang_decks_total", "degraded" => (!deck.degraded.is_empty()).to_string()).increment(1);
-    let dealt = Arc::new(Dealt::new(deck, ask.position));
-    app.decks.put(Arc::clone(&dealt));
-    Ok(dealt)
+    Ok(Arc::new(Dealt::new(deck, position)))
 }
 
 /// The next people of the deck who still may be shown, and where to go on.
 fn pick(app: &App, dealt: &Dealt, ask: &Ask, from: usize, now: DateTime<Utc>) -> Result<(Vec<(usize, DeckItem)>, usize), ApiError> {
     let (mut items, mut at, mut removed) = (Vec::new(), from, Vec::new());
     let check = Recheck { viewer: ask.viewer, now, position: dealt.position, shown_by_deck: HashSet::new() };
-    while items.len() < ask.limit && at < dealt.deck.items.len() {
-        let until = (at + ask.limit - items.len()).min(dealt.deck.items.len());
-        let chunk = dealt.deck.items[at..until].to_vec();
+    while items.len() < ask.limit && at < dealt.len() {
+        let until = (at + ask.limit - items.len()).min(dealt.len());
+        let chunk = dealt.items(at..until);
         let positions: Vec<(UserId, usize)> = chunk.iter().zip(at..).map(|(item, position)| (item.user_id, position)).collect();
         let (kept, gone) = app.recommender.recheck(&check, chunk).map_err(|e| rank_error(&e, ask.viewer))?;
         let place = |user: UserId| positions.iter().find(|(u, _)| *u == user).map_or(at, |(_, p)| *p);
@@ -116,11 +140,11 @@ async fn expose(
 ) -> Result<(), ApiError> {
     let impression = |(at, item): &(usize, DeckItem)| InteractionEvent {
         request_id: request_id.map(str::to_owned),
-        deck_id: Some(dealt.deck.deck_id.clone()),
+        deck_id: Some(dealt.head.deck_id.clone()),
         position: u32::try_from(*at).ok(),
-        experiments: dealt.deck.experiments.clone(),
+        experiments: dealt.head.experiments.clone(),
         propensity: Some(f64::from(item.propensity)),
-        ..InteractionEvent::new(EventId::now_v7(), now, InteractionKind::Impression, dealt.deck.viewer, item.user_id)
+        ..InteractionEvent::new(EventId::now_v7(), now, InteractionKind::Impression, dealt.head.viewer, item.user_id)
     };
     let impressions: Vec<InteractionEvent> = items.iter().map(impression).collect();
     let events: Vec<Event> = impressions.iter().cloned().map(Event::Interaction).collect();

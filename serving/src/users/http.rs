@@ -15,6 +15,9 @@ use utoipa_axum::routes;
 use crate::http::{ApiError, Body, EventIds, Params, Part, Problem, RequestId};
 use crate::state::App;
 
+/// Profiles looked at under one lock.
+const AT_ONCE: usize = 1_000;
+
 /// The routes of the room.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(put_user, get_user, delete_user)).routes(routes!(list_users))
@@ -132,21 +135,27 @@ async fn list_users(State(app): State<App>, Params(wanted): Params<Wanted>) -> R
     }
     let q = wanted.q.unwrap_or_default().to_lowercase();
     let now = app.now();
-    let table = app.indexes.table.read();
     let fits = |p: &Profile, user: UserId| {
         q.is_empty()
             || p.nickname.to_lowercase().contains(&q)
             || p.city.as_ref().is_some_and(|c| c.to_lowercase().contains(&q))
             || user.to_string() == q
     };
-    let people = table.rows().map(|row| (table.user(row), table.profile(row))).filter(|(user, p)| fits(p, *user));
-    let person = |(user_id, p): (UserId, &std::sync::Arc<Profile>)| Person {
+    let person = |(user_id, p): (UserId, std::sync::Arc<Profile>)| Person {
         user_id,
         nickname: p.nickname.clone(),
         gender: p.gender,
         age: p.age(now),
         city: p.city.clone(),
     };
-    let items = people.take(limit).map(person).collect();
-    Ok(Json(People { items, total: table.len() }))
+    let (mut items, mut next) = (Vec::new(), Some(0));
+    while let Some(first) = next.filter(|_| items.len() < limit) {
+        // A few at a time: who waits to write must not wait for a look at everybody.
+        let table = app.indexes.table.read();
+        let rows: Vec<u32> = table.rows_from(first).take(AT_ONCE).collect();
+        let people = rows.iter().map(|row| (table.user(*row), table.profile(*row))).filter(|(user, p)| fits(p, *user));
+        items.extend(people.take(limit - items.len()).map(person));
+        next = rows.last().filter(|_| rows.len() == AT_ONCE).map(|row| row + 1);
+    }
+    Ok(Json(People { items, total: app.indexes.table.len() }))
 }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::jobs;
 use crate::config::Config;
 use crate::models::ModelStore;
-use crate::recommend::Decks;
+use crate::recommend::{Decks, make_ahead};
 use crate::sink::EventSink;
 use crate::state::{App, Erased, Indexes, Readiness};
 
@@ -153,7 +153,7 @@ impl Platform {
         };
         let app = App {
             recommender: Arc::new(Recommender::new(parts, &config.ranker)?),
-            decks: Arc::new(Decks::new(config.recommend.deck_minutes, config.recommend.deck_memory_mb)),
+            decks: Arc::new(Decks::new(&config.recommend)),
             config: Arc::new(config),
             indexes,
             encoder,
@@ -163,6 +163,7 @@ impl Platform {
             metrics,
             clock: Utc::now,
         };
+        tokio::spawn(make_ahead(app.clone(), stop.clone()));
         Ok(Self { app, log, jobs: supervisor, stop })
     }
 
