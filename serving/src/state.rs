@@ -109,6 +109,11 @@ pub struct App {
 }
 
 impl App {
+    /// Whether somebody is here and was not erased: what [`Self::profile`] would say, without unpacking it.
+    pub fn knows(&self, user: UserId) -> bool {
+        self.indexes.table.contains(user) && !self.erased.contains(user)
+    }
+
     /// The profile of somebody who is here and was not erased.
     pub fn profile(&self, user: UserId) -> Option<Arc<Profile>> {
         self.indexes.table.profile(user).filter(|_| !self.erased.contains(user))

@@ -258,8 +258,12 @@ impl Columns {
 
     /// Rows of people who may be shown and have one of the genders (bits of [`Gender::bit`]; 0 means all).
     pub fn selectable(&self, genders: u8) -> RoaringBitmap {
-        let wanted = Gender::ALL.iter().filter(|g| genders == 0 || genders & g.bit() != 0);
-        wanted.fold(RoaringBitmap::new(), |any, gender| any | &self.shown[*gender as usize])
+        self.shown_of(genders).fold(RoaringBitmap::new(), |any, shown| any | shown)
+    }
+
+    /// The bitmaps that [`Self::selectable`] is made of; nobody is in two.
+    fn shown_of(&self, genders: u8) -> impl Iterator<Item = &RoaringBitmap> {
+        Gender::ALL.iter().filter(move |g| genders == 0 || genders & g.bit() != 0).map(|g| &self.shown[*g as usize])
     }
 
     /// Whether [`Self::selectable`] has the row.
@@ -270,13 +274,12 @@ impl Columns {
 
     /// Those of `rows` that [`Self::selectable`] has.
     pub fn only_selectable(&self, rows: &RoaringBitmap, genders: u8) -> RoaringBitmap {
-        let wanted = Gender::ALL.iter().filter(|g| genders == 0 || genders & g.bit() != 0);
-        wanted.fold(RoaringBitmap::new(), |any, gender| any | (rows & &self.shown[*gender as usize]))
+        self.shown_of(genders).fold(RoaringBitmap::new(), |any, shown| any | (rows & shown))
     }
 
     /// How many rows [`Self::selectable`] has.
     pub fn count_selectable(&self, genders: u8) -> u64 {
-        Gender::ALL.iter().filter(|g| genders == 0 || genders & g.bit() != 0).map(|g| self.shown[*g as usize].len()).sum()
+        self.shown_of(genders).map(RoaringBitmap::len).sum()
     }
 
     /// Age in full years at `now`.

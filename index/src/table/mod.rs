@@ -87,6 +87,11 @@ impl PortraitTable {
         self.len() == 0
     }
 
+    /// Whether a user has a row; costs no look at the profile.
+    pub fn contains(&self, user: UserId) -> bool {
+        self.read().row_of(user).is_some()
+    }
+
     /// The profile of a user.
     pub fn profile(&self, user: UserId) -> Option<Arc<Profile>> {
         let table = self.read();

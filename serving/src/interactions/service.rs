@@ -64,7 +64,7 @@ fn unknown(field: &str, user: UserId) -> Vec<FieldError> {
 /// An interaction as an event, or what is wrong with it.
 pub(super) fn interaction(app: &App, item: Item, event_id: EventId, request_id: Option<String>) -> Checked {
     let now = app.now();
-    if app.profile(item.actor_id).is_none() {
+    if !app.knows(item.actor_id) {
         return Err(unknown("actor_id", item.actor_id));
     }
     let Some(target) = app.profile(item.target_id) else { return Err(unknown("target_id", item.target_id)) };
@@ -90,7 +90,7 @@ pub(super) fn interaction(app: &App, item: Item, event_id: EventId, request_id: 
 /// A sign of life as an event, or what is wrong with it.
 pub(super) fn sign(app: &App, sign: Sign, event_id: EventId, request_id: Option<String>) -> Checked {
     let now = app.now();
-    if app.profile(sign.user_id).is_none() {
+    if !app.knows(sign.user_id) {
         return Err(unknown("user_id", sign.user_id));
     }
     let event = Event::Presence(PresenceEvent {

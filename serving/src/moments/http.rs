@@ -84,7 +84,7 @@ async fn post_moment(
     ids: EventIds,
     Body(new): Body<NewMoment>,
 ) -> Result<(StatusCode, Json<Published>), ApiError> {
-    if app.profile(new.author_id).is_none() {
+    if !app.knows(new.author_id) {
         return Err(ApiError::unknown_user(new.author_id));
     }
     let (now, event_id) = (app.now(), ids.get(0));

@@ -68,7 +68,8 @@ impl Dealt {
         let items: Vec<(usize, DeckItem)> = shown.positions.iter().filter_map(|at| self.people.item(*at).map(|item| (*at, item))).collect();
         let decided: HashSet<UserId> =
             items.iter().map(|(_, item)| item.user_id).chain(shown.removed.iter().map(|removed| removed.user_id)).collect();
-        let waiting = self.people.items(0..self.len()).iter().filter(|item| !decided.contains(&item.user_id)).count();
+        // Everybody who is decided about came out of the deck.
+        let waiting = self.len() - decided.len();
         (items, self.people.removed().into_iter().chain(shown.removed.iter().cloned()).collect(), waiting)
     }
 

@@ -118,9 +118,10 @@ fn pick(app: &App, dealt: &Dealt, ask: &Ask, from: usize, now: DateTime<Utc>) ->
         let place = |user: UserId| positions.iter().find(|(u, _)| *u == user).map_or(at, |(_, p)| *p);
         removed.extend(gone);
         for item in kept {
-            match app.profile(item.user_id) {
-                Some(_) => items.push((place(item.user_id), item)),
-                None => removed.push(Removed::erased(item.user_id)),
+            if app.knows(item.user_id) {
+                items.push((place(item.user_id), item));
+            } else {
+                removed.push(Removed::erased(item.user_id));
             }
         }
         at = until;

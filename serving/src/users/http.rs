@@ -80,7 +80,7 @@ async fn delete_user(
     ids: EventIds,
 ) -> Result<StatusCode, ApiError> {
     let user_id = user_id(&id)?;
-    if app.profile(user_id).is_none() {
+    if !app.knows(user_id) {
         return Err(ApiError::unknown_user(user_id));
     }
     let event = ProfileEvent { event_id: ids.get(0), event_time: app.now(), kind: ProfileKind::Erased, request_id, user_id, profile: None };
