@@ -3,16 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use features::row::FeatureRow;
 use features::sets::{FeatureSet, feature_sets};
 use features::topic::Topic;
-use pipelines::lake::batch_features;
 
-use super::town::{Dice, Job, Town, events, garbage, reported, same, until};
-
-async fn over_the_lake(town: &Town, set: &FeatureSet) -> BTreeMap<String, FeatureRow> {
-    batch_features(&town.lake(), set).await.unwrap().into_iter().map(|row| (row.record_key(), row)).collect()
-}
+use super::town::{Dice, Job, Town, counted, events, garbage, reported, same, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stream_equals_batch_after_crashes_duplicates_and_garbage() {
@@ -69,22 +63,7 @@ async fn stream_equals_batch_after_crashes_duplicates_and_garbage() {
         assert_eq!(town.read(topic).await.len(), count, "every event is filed once: {topic}");
     }
     assert_eq!(town.read("dead_letters").await.len(), refused);
-    // The last one killed owns its job again some seconds later, and then has to catch up. More than everything is caught below.
-    let counted = |rows: &BTreeMap<String, FeatureRow>| rows.values().map(|row| row.version).sum::<i64>();
-    let mut batches = Vec::new();
-    for set in feature_sets() {
-        batches.push((set, over_the_lake(&town, set).await));
-    }
-    until(|| async {
-        for (set, batch) in &batches {
-            let (stream, batch) = (counted(&town.rows(set).await), counted(batch));
-            if stream < batch {
-                return Err(format!("{stream} of {batch} events in {}", set.name));
-            }
-        }
-        Ok(())
-    })
-    .await;
+    let batches = town.caught_up().await;
     let [gate, features, lake] = jobs;
     for job in [gate, features, lake] {
         job.end().await;
@@ -105,7 +84,6 @@ async fn a_changed_file_is_computed_anew_and_its_rows_win() {
     let events = events(&mut dice, 600);
     town.report(events[..400].iter().map(reported).collect()).await;
     let interactions = |events: &[features::event::Event]| events.iter().filter(|e| e.topic() == Topic::Interactions).count() as i64;
-    let counted = |rows: &BTreeMap<String, FeatureRow>| rows.values().map(|row| row.version).sum::<i64>();
     until(|| async {
         let there = counted(&town.rows(&set).await);
         if there == interactions(&events[..400]) { Ok(()) } else { Err(format!("{there} counted")) }
@@ -128,7 +106,7 @@ async fn a_changed_file_is_computed_anew_and_its_rows_win() {
         }
     })
     .await;
-    same("changed", &town.rows(&changed).await, &over_the_lake(&town, &changed).await);
+    same("changed", &town.rows(&changed).await, &town.over_the_lake(&changed).await);
     // The state is lost altogether: rows computed without it must still win over those that are there.
     features.end().await;
     std::fs::remove_dir_all(town.dir.path().join("state/features")).unwrap();

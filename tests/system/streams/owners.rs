@@ -15,7 +15,6 @@ use index::vectors::{Collection, EdgeVectors};
 use pipelines::assembler::{Assembler, AssemblerConfig};
 use pipelines::embedder::{Embedder, EmbedderConfig};
 use pipelines::indexer::{Indexer, IndexerConfig, Indexes};
-use pipelines::lake::batch_features;
 use pipelines::supervisor::JobState;
 
 use super::town::{Dice, Job, Town, events, reported, same, until};
@@ -62,12 +61,12 @@ async fn of_two_that_own_state_one_works_and_the_other_takes_over() {
         .await;
         assert_eq!(town.read(topic.name()).await.len(), expected, "{}", topic.name());
     }
+    let batches = town.caught_up().await;
     for job in second {
         job.end().await;
     }
-    for set in feature_sets() {
-        let batch = batch_features(&town.lake(), set).await.unwrap();
-        same(&set.name, &town.rows(set).await, &batch.into_iter().map(|row| (row.record_key(), row)).collect());
+    for (set, batch) in batches {
+        same(&set.name, &town.rows(set).await, &batch);
     }
 }
 

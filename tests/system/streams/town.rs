@@ -9,12 +9,12 @@ use features::event::{
 };
 use features::ids::{MomentId, UserId, derived_event_id};
 use features::row::FeatureRow;
-use features::sets::FeatureSet;
+use features::sets::{FeatureSet, feature_sets};
 use features::topic::Topic;
 use pipelines::broker::{BrokerConfig, EmbeddedBroker};
 use pipelines::bus::{Bus, BusConfig, OutRecord, Record};
 use pipelines::gate::{Gate, GateConfig};
-use pipelines::lake::{LakeConfig, LakeWriter};
+use pipelines::lake::{LakeConfig, LakeWriter, batch_features};
 use pipelines::runner::{FeatureRunner, RunnerConfig};
 use pipelines::snapshots::SnapshotStore;
 use pipelines::supervisor::{JobContext, JobError};
@@ -237,6 +237,31 @@ impl Town {
         rows
     }
 
+    /// The rows of a feature set as a computation over the lake gives them.
+    pub(crate) async fn over_the_lake(&self, set: &FeatureSet) -> BTreeMap<String, FeatureRow> {
+        batch_features(&self.lake(), set).await.unwrap().into_iter().map(|row| (row.record_key(), row)).collect()
+    }
+
+    /// Every feature set over the lake, as soon as the stream has counted as much. After a kill or a rest of the log a job owns its state
+    /// again some seconds later, and catches up from there; whoever ends it before would compare half of it.
+    pub(crate) async fn caught_up(&self) -> Vec<(&'static FeatureSet, BTreeMap<String, FeatureRow>)> {
+        let mut batches = Vec::new();
+        for set in feature_sets() {
+            batches.push((set, self.over_the_lake(set).await));
+        }
+        until(|| async {
+            for (set, batch) in &batches {
+                let (stream, batch) = (counted(&self.rows(set).await), counted(batch));
+                if stream < batch {
+                    return Err(format!("{stream} of {batch} events in {}", set.name));
+                }
+            }
+            Ok(())
+        })
+        .await;
+        batches
+    }
+
     /// Number of rows of a table of the lake.
     pub(crate) async fn count(&self, table: &str) -> usize {
         let session = pipelines::lake::session(&self.lake()).await.unwrap();
@@ -304,6 +329,11 @@ pub(crate) async fn until<Fut: Future<Output = Result<(), String>>>(look: impl F
         assert!(Instant::now() < deadline, "still not: {reason}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// How many events the rows have counted in all.
+pub(crate) fn counted(rows: &BTreeMap<String, FeatureRow>) -> i64 {
+    rows.values().map(|row| row.version).sum()
 }
 
 pub(crate) fn same(what: &str, one: &BTreeMap<String, FeatureRow>, other: &BTreeMap<String, FeatureRow>) {
