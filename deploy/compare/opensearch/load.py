@@ -106,11 +106,13 @@ def load(address, file):
             sender.join()
     if failures:
         sys.exit(f"opensearch: indexing failed: {failures[0]}")
+    client.ask("POST", "/_refresh")
     client.ask("POST", "/_forcemerge?max_num_segments=1")
     # From here on every write is on disk before it is answered.
     client.ask("PUT", "/_all/_settings", {"refresh_interval": "1s", "translog.durability": "request"})
-    client.ask("POST", "/_flush")
+    # What the merge replaced goes with the next commit that no reader holds.
     client.ask("POST", "/_refresh")
+    client.ask("POST", "/_flush?force=true&wait_if_ongoing=true")
 
 
 def main():
@@ -118,8 +120,9 @@ def main():
     begun = time.monotonic()
     load(address, file)
     print(f"loaded, indexed and merged in {time.monotonic() - begun:.0f} s")
-    sizes = Client(address).ask("GET", "/_stats/store?filter_path=indices.*.primaries.store.size_in_bytes")["indices"]
-    size = {name: index["primaries"]["store"]["size_in_bytes"] / 1_048_576 for name, index in sizes.items()}
+    size = collections.Counter()
+    for segment in Client(address).ask("GET", "/_cat/segments?format=json&bytes=b&h=index,size"):
+        size[segment["index"]] += int(segment["size"]) / 1_048_576
     print(f"on disk: people {size['people']:.0f} MiB, shown {size['shown']:.0f} MiB")
 
 
