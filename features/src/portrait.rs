@@ -74,6 +74,42 @@ pub struct Signals {
     pub richness: f32,
     /// How much of the profile is filled in, 0 to 1.
     pub completeness: f32,
+    /// How the person answers and is answered.
+    pub behaviour: Behaviour,
+}
+
+/// How somebody answers and is answered, in events that fade by half in 60 days; all 0 or more.
+///
+/// Only impressions and likes that carry a position count as such: who was found by a search was not shown by us.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Behaviour {
+    /// Likes given to people whom a deck showed.
+    pub likes_given: f32,
+    /// Impressions of others that were looked at, as far as can be told: at least the likes.
+    pub looked: f32,
+    /// Likes received from people to whom a deck showed the person.
+    pub likes_received: f32,
+    /// Impressions of the person that others looked at, as far as can be told: at least the likes.
+    pub looked_at: f32,
+    /// Replies written.
+    pub replies: f32,
+    /// Comments received.
+    pub comments: f32,
+}
+
+/// The chance that an impression is looked at, relative to the first, by groups of positions 0, 1–2, 3–6, 7–14, 15 and more.
+///
+/// Estimated by the adjacent-chain estimator of `ranker::warm::Examination::fit` on the order of the evenings in 16 waves of the Columbia speed-dating
+/// data (5,434 dates; docs/WARM.md). The SQL of `given` and `popularity` spells out what follows from it.
+pub const EXAMINED: [f64; 5] = [1.0, 0.79, 0.79, 0.77, 0.70];
+/// The share of likes among what was looked at, in the same data.
+pub const LOOKED_LIKE_RATE: f64 = 0.42;
+
+/// As how much an impression counts that no like answered: `θ(1 − b) / (1 − θ·b)`, the chance of having been looked at given that no like
+/// came, with `θ` of [`EXAMINED`] and `b` = [`LOOKED_LIKE_RATE`] (the expectation step for the position-based model: Wang et al., WSDM 2018). 0 to 1.
+pub fn unanswered(position: u32) -> f64 {
+    let group = (position.saturating_add(1).ilog2() as usize).min(EXAMINED.len() - 1);
+    EXAMINED[group] * (1.0 - LOOKED_LIKE_RATE) / (1.0 - EXAMINED[group] * LOOKED_LIKE_RATE)
 }
 
 /// Weight of the prior in [`like_rate`], in impressions.
@@ -103,7 +139,7 @@ pub fn richness(moments: f64, media: f64, text_chars: f64, answer_chars: f64) ->
 }
 
 /// The counters behind [`Signals`], by `<set>.<column>`.
-pub const SIGNAL_COUNTERS: [&str; 10] = [
+pub const SIGNAL_COUNTERS: [&str; 16] = [
     "activity_sessions.sessions_d7",
     "activity_sessions.heartbeats_d7",
     "activity_actions.actions_d7",
@@ -114,6 +150,12 @@ pub const SIGNAL_COUNTERS: [&str; 10] = [
     "moment_richness.media_d30",
     "moment_richness.text_chars_d30",
     "moment_richness.answer_chars_d30",
+    "given.answered_d60",
+    "given.looked_d60",
+    "popularity.answered_d60",
+    "popularity.looked_d60",
+    "given.replies_d60",
+    "popularity.comments_d60",
 ];
 
 /// Where the impressions received stand in [`SIGNAL_COUNTERS`].
@@ -121,14 +163,17 @@ pub const IMPRESSIONS: usize = 5;
 /// Half-life of the impressions received, in days.
 pub const IMPRESSIONS_HALF_LIFE: f64 = 14.0;
 
+/// Half-life of the counters behind [`Behaviour`], in days: what somebody is like changes more slowly than who is talked about.
+pub const BEHAVIOUR_HALF_LIFE: f64 = 60.0;
+
 /// Values of [`SIGNAL_COUNTERS`], in that order, still forward-decayed.
-pub type SignalCounters = [f64; 10];
+pub type SignalCounters = [f64; 16];
 
 /// What scoring reads of `counters` at `now`.
 pub fn signals(counters: &SignalCounters, completeness: f32, now: DateTime<Utc>) -> Signals {
-    // What remains of a sum is a factor of its half-life alone: three powers serve all ten.
+    // What remains of a sum is a factor of its half-life alone: three powers serve the ten that scores read first.
     let [week, fortnight, month] = [7.0, 14.0, 30.0].map(|days| value_at(1.0, now, days));
-    let [sessions, heartbeats, actions, sent, likes, impressions, moments, media, text, answers] = *counters;
+    let [sessions, heartbeats, actions, sent, likes, impressions, moments, media, text, answers, ..] = *counters;
     let (likes, impressions) = (likes * fortnight, impressions * fortnight);
     #[expect(clippy::cast_possible_truncation, reason = "scores need no more than 24 bits")]
     let f = |value: f64| value as f32;
@@ -139,6 +184,23 @@ pub fn signals(counters: &SignalCounters, completeness: f32, now: DateTime<Utc>)
         like_rate: f(like_rate(likes, impressions)),
         richness: f(richness(moments * month, media * month, text * month, answers * month)),
         completeness,
+        behaviour: behaviour(counters, now),
+    }
+}
+
+/// How somebody of these counters answers and is answered, at `now`.
+pub fn behaviour(counters: &SignalCounters, now: DateTime<Utc>) -> Behaviour {
+    let remains = value_at(1.0, now, BEHAVIOUR_HALF_LIFE);
+    let [.., given, looked, received, looked_at, replies, comments] = counters.map(|sum| (sum * remains).max(0.0));
+    #[expect(clippy::cast_possible_truncation, reason = "scores need no more than 24 bits")]
+    let f = |value: f64| value as f32;
+    Behaviour {
+        likes_given: f(given),
+        looked: f(looked.max(given)),
+        likes_received: f(received),
+        looked_at: f(looked_at.max(received)),
+        replies: f(replies),
+        comments: f(comments),
     }
 }
 
@@ -205,6 +267,40 @@ mod tests {
     fn impressions_stand_where_they_are_looked_for() {
         assert_eq!(SIGNAL_COUNTERS[IMPRESSIONS], "popularity.impressions_d14");
         assert_eq!(column_half_life(SIGNAL_COUNTERS[IMPRESSIONS]), Some(IMPRESSIONS_HALF_LIFE));
+    }
+
+    #[test]
+    fn behaviour_is_the_last_six_counters_and_never_more_likes_than_looks() {
+        assert!(SIGNAL_COUNTERS[10..].iter().all(|name| column_half_life(name) == Some(BEHAVIOUR_HALF_LIFE)));
+        let now = DateTime::from_timestamp(1_790_000_000, 0).unwrap_or_default();
+        let mut counters = [0.0; 16];
+        (10..).zip(&mut counters[10..]).for_each(|(n, sum)| *sum = f64::from(n) * crate::decay::weight(now, 60.0));
+        let close = |a: f32, b: f32| (a - b).abs() < 1e-3;
+        let b = behaviour(&counters, now);
+        assert!(close(b.likes_given, 10.0) && close(b.looked, 11.0) && close(b.likes_received, 12.0) && close(b.looked_at, 13.0));
+        assert!(close(b.replies, 14.0) && close(b.comments, 15.0));
+        counters[11] = 0.0;
+        assert!(close(behaviour(&counters, now).looked, 10.0));
+        assert_eq!(signals(&counters, 0.5, now).behaviour, behaviour(&counters, now));
+    }
+
+    #[test]
+    fn the_sql_counts_looks_as_the_table_says() {
+        for set in ["given", "popularity"] {
+            let sql = &crate::sets::feature_set(set).expect("a set").sql;
+            for (below, position) in
+                [("WHEN position < 1", 0), ("WHEN position < 7", 1), ("WHEN position < 7", 6), ("WHEN position < 15", 7), ("ELSE", 15)]
+            {
+                let part = unanswered(position);
+                assert!(
+                    sql.contains(&format!("{below} THEN {part:.4}").replace("1.0000", "1.0").replace("ELSE THEN", "ELSE")),
+                    "{set} {position} {part}"
+                );
+                let rest = format!("{below} THEN {:.4}", 1.0 - part).replace("0.0000", "0.0").replace("ELSE THEN", "ELSE");
+                assert!(sql.contains(&rest), "{set} {position}: {rest}");
+            }
+        }
+        assert!((unanswered(2) - unanswered(1)).abs() < 1e-12 && (unanswered(u32::MAX) - unanswered(15)).abs() < 1e-12);
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn town() -> Parts {
         let kind = if dice.roll(4) == 0 { InteractionKind::Like } else { InteractionKind::Impression };
         ledger.apply(&testing::did(a, b, kind, chrono::TimeDelta::days(3)));
     }
-    Parts { vectors: Arc::new(testing::Vectors::Empty), table, ledger: Arc::new(ledger), hot: Arc::new(hot) }
+    Parts { vectors: Arc::new(testing::Vectors::Empty), table, ledger: Arc::new(ledger), hot: Arc::new(hot), rates: Arc::default() }
 }
 
 fn request(viewer: u64) -> DeckRequest {

@@ -50,7 +50,7 @@ pub struct DeckItem {
     pub user_id: UserId,
     /// The strategy that said what the person is worth.
     pub strategy: String,
-    /// What the strategy says, 0 to 1; of `formula` the match.
+    /// What the strategy says, 0 to 1; of `formula` the match, of `warm` the mean of the two chances that its `combine` stands for.
     pub worth: f32,
     /// `worth · popularity^popularity_exponent · (1 + impressions/exposure_scale)^−exposure_exponent`: how good, before chance.
     pub score: f32,
@@ -61,9 +61,10 @@ pub struct DeckItem {
     pub distance: Bucket,
     /// Where the candidate came from.
     pub sources: Vec<SourceName>,
-    /// The two sides and their harmonic mean.
+    /// The two sides and what they make together.
     pub sides: Sides,
-    /// The terms of both sides; the contributions of a side sum to its score. Terms that are not known are left out.
+    /// The terms of both sides; the contributions of a side sum to its score, of the strategy `warm` to its log-odds. Terms that are not known are left
+    /// out.
     pub terms: Vec<Term>,
     /// How the place in the deck was drawn.
     pub draw: Draw,
@@ -75,14 +76,14 @@ pub struct DeckItem {
     pub reasons: Vec<Reason>,
 }
 
-/// What each is worth to the other, 0 to 1.
+/// What each is worth to the other, 0 to 1; of the strategy `warm` the chance that each likes the other.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Sides {
     /// What the candidate is worth to the viewer.
     pub viewer: f32,
     /// What the viewer is worth to the candidate.
     pub candidate: f32,
-    /// `2ab / (a + b)` of the two: high only when both are.
+    /// `2ab / (a + b)` of the two: high only when both are. Of `warm` that, or their product, by `warm.combine`.
     #[serde(rename = "match")]
     pub mutual: f32,
 }
@@ -108,7 +109,9 @@ pub struct Term {
     pub value: f32,
     /// Its weight as configured.
     pub weight: f32,
-    /// `value · weight / Σ weights of this side's known terms`.
+    /// `value · weight / Σ weights of this side's known terms`. Of the strategy `warm` in log-odds: `similarity · weight / Σ weights · (value − ½)` of a
+    /// term of the formula; `ln(value / (1 − value)) + intercept` of `base`; `weight · (ln(value / (1 − value)) − that of base)` of `choosy` and `liked`;
+    /// `weight · (value − ½)` of `recency` and `reply`.
     pub contribution: f32,
 }
 

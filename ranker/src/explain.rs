@@ -1,5 +1,7 @@
 //! From scored people to items that explain themselves: the strongest terms in words, in Chinese and English.
 
+use std::collections::HashSet;
+
 use index::geo::Bucket;
 
 use crate::deck::{DeckItem, PortraitVersion, Reason, Side, Term};
@@ -9,6 +11,8 @@ use crate::selector::Scored;
 
 /// Values from which a term is worth words.
 const HIGH: f32 = 0.6;
+/// Log-odds from which it is worth words that somebody is liked more than others: half as often again, about.
+const WELL_LIKED: f32 = 0.5;
 
 /// The item of a person whom a strategy scored, with at most `reasons` reasons.
 pub(crate) fn item(scored: Scored<'_>, strategy: &str, reasons: usize) -> DeckItem {
@@ -50,6 +54,8 @@ fn words(scored: &Scored<'_>, limit: usize) -> Vec<Reason> {
         said.push((MIDDLING, reason("co_like", "和你口味相近的人也喜欢 TA", "Liked by people with a taste like yours")));
     }
     said.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.code.cmp(&b.1.code)));
+    let mut codes = HashSet::new();
+    said.retain(|(_, reason)| codes.insert(reason.code.clone()));
     said.truncate(limit);
     said.into_iter().map(|(_, reason)| reason).collect()
 }
@@ -79,6 +85,9 @@ fn of_term(scored: &Scored<'_>, term: &Term) -> Option<Reason> {
         (TermName::Age, Side::Viewer) if term.value > 0.99 => Some(reason("age", "你们同龄", "You are of the same age")),
         (TermName::Education, Side::Viewer) if term.value > 0.99 => Some(reason("education", "学历相当", "Same level of education")),
         (TermName::Activity, Side::Viewer) if term.value >= HIGH => Some(reason("activity", "最近很活跃", "Active lately")),
+        (TermName::Recency, Side::Viewer) if term.value >= HIGH => Some(reason("activity", "最近很活跃", "Active lately")),
+        (TermName::Reply, Side::Viewer) if term.value >= HIGH => Some(reason("reply", "乐于回复", "Often replies")),
+        (TermName::Liked, Side::Viewer) if term.contribution >= WELL_LIKED => Some(reason("liked", "很受欢迎", "Well liked")),
         (TermName::Richness, Side::Viewer) if term.value >= HIGH => Some(reason("richness", "动态很丰富", "Shares rich Moments")),
         _ => None,
     }

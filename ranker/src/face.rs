@@ -49,6 +49,11 @@ impl<'a> Face<'a> {
         self.table.limits(self.row)
     }
 
+    /// The city of the profile.
+    pub fn city(&self) -> Option<&'a str> {
+        self.table.city(self.row)
+    }
+
     /// Whether the person may be shown.
     pub fn visible(&self) -> bool {
         self.table.visible(self.row)

@@ -98,5 +98,20 @@ names! {
         Richness = "richness",
         /// How much of the other's profile is filled in.
         Completeness = "completeness",
+        /// The rate of likes between the genders of both; of the strategy `warm`, as all that follow.
+        Base = "base",
+        /// How readily the one likes.
+        Choosy = "choosy",
+        /// How readily the other is liked.
+        Liked = "liked",
+        /// How present the other is.
+        Recency = "recency",
+        /// How readily the other replies.
+        Reply = "reply",
     }
+}
+
+impl TermName {
+    /// The terms of the formula: what scorers say.
+    pub const SIMILAR: &'static [Self] = Self::ALL.split_at(10).0;
 }

@@ -25,6 +25,7 @@ use crate::scorers::{self, Column, Scorer};
 use crate::selector::{self, Diverse, Scored, Selector};
 use crate::sources::{self, Candidate, Fetched, Source};
 use crate::strategy::{Case, Strategies};
+use crate::warm::LiveRates;
 
 /// What the ranker looks into.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ pub struct Parts {
     pub ledger: Arc<Ledger>,
     /// Ready-made lists.
     pub hot: Arc<HotPool>,
+    /// What is usual among people of everybody's segment.
+    pub rates: Arc<LiveRates>,
 }
 
 /// What a page checks again.
@@ -246,10 +249,11 @@ impl Recommender {
             timings.push(timing);
         }
         let watch = Watch::start("scorer", "combine", entrants.len());
-        let cases: Vec<Case<'_>> = entrants.into_iter().enumerate().map(|(at, entrant)| Case::new(entrant, &columns, at, query)).collect();
+        let mut cases: Vec<Case<'_>> =
+            entrants.into_iter().enumerate().map(|(at, entrant)| Case::new(entrant, &columns, at, query)).collect();
         timings.push(watch.stop(cases.len()));
         let strategy = self.strategies.get(&query.config().strategy).expect("plans hold known strategies only");
-        let (worth, timing) = strategy.run(query, &cases);
+        let (worth, timing) = strategy.run(query, &mut cases);
         timings.push(timing);
         Scored::all(cases, &worth, query)
     }

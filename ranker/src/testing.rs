@@ -128,6 +128,14 @@ fn counters(p: &mut Portrait, dice: &mut Dice) {
     p.counters = values.into_iter().map(|(name, half, value)| (name.to_owned(), value * weight(now(), half))).collect();
 }
 
+/// Lets somebody have given likes to looks, received likes from looks, and replied to comments.
+pub fn behaves(p: &mut Portrait, given: (f64, f64), received: (f64, f64), replied: (f64, f64)) {
+    let values = [given.0, given.1, received.0, received.1, replied.0, replied.1];
+    for (name, value) in features::portrait::SIGNAL_COUNTERS[10..].iter().zip(values) {
+        p.counters.insert((*name).to_owned(), value * weight(now(), features::portrait::BEHAVIOUR_HALF_LIFE));
+    }
+}
+
 /// Something somebody did, `ago` before [`now`].
 pub fn did(actor: u64, target: u64, kind: InteractionKind, ago: TimeDelta) -> InteractionEvent {
     InteractionEvent::new(derived_event_id(&["t"]), now() - ago, kind, UserId(actor), UserId(target))

@@ -34,7 +34,13 @@ fn parts(people: impl IntoIterator<Item = features::portrait::Portrait>) -> Part
     people.into_iter().for_each(|p| assert!(table.apply(&p)));
     let hot = HotPool::default();
     hot.refresh(&table, now(), 500);
-    Parts { vectors: Arc::new(Vectors::All(Arc::clone(&table))), table, ledger: Arc::new(Ledger::default()), hot: Arc::new(hot) }
+    Parts {
+        vectors: Arc::new(Vectors::All(Arc::clone(&table))),
+        table,
+        ledger: Arc::new(Ledger::default()),
+        hot: Arc::new(hot),
+        rates: Arc::default(),
+    }
 }
 
 fn town(people: u64) -> Parts {
@@ -144,7 +150,7 @@ async fn every_stage_is_measured_and_every_source_found_somebody() {
     for filter in FilterName::ALL.iter().filter(|f| ![NoPortrait, NotScored, NotSelected, Erased].contains(f)) {
         assert!(left("filter", filter.name()) > 0, "{filter:?}");
     }
-    for term in TermName::ALL {
+    for term in TermName::SIMILAR {
         assert!(left("scorer", term.name()) > 0, "{term:?}");
     }
     assert_eq!(left("selector", "diverse"), 50);

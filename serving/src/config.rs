@@ -126,6 +126,8 @@ pub struct RecommendConfig {
     pub ahead_queue: usize,
     /// How often within an hour the cell may change that a viewer is ranked from; 0 sets no limit.
     pub places_per_hour: u32,
+    /// Seconds between two computations of what is usual in everybody's segment, which the strategy `warm` goes by.
+    pub rates_s: u64,
 }
 
 impl Default for Config {
@@ -181,6 +183,7 @@ impl Default for RecommendConfig {
             ahead_below: 30,
             ahead_queue: 64,
             places_per_hour: 30,
+            rates_s: 300,
         }
     }
 }
@@ -237,6 +240,9 @@ impl Config {
         }
         if self.recommend.ahead_queue > 100_000 {
             return wrong("recommend.ahead_queue", "must be at most 100000");
+        }
+        if !(1..=86_400).contains(&self.recommend.rates_s) {
+            return wrong("recommend.rates_s", "must be 1 to 86400 seconds");
         }
         if self.http.in_flight == 0 {
             return wrong("http.in_flight", "must be at least 1");

@@ -5,6 +5,7 @@
 
 mod region;
 mod validate;
+mod warm;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::region::{Effective, Regions};
 pub(crate) use self::region::{lay, seal};
+pub use self::warm::WarmConfig;
 use crate::experiments::{ExperimentConfig, HoldoutConfig};
 use crate::names::{SourceName, TermName};
 use crate::strategy::FORMULA;
@@ -20,7 +22,7 @@ use crate::strategy::FORMULA;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RankerConfig {
-    /// Who says what a candidate is worth: `formula`, a baseline, or a strategy of your own; see [`crate::strategy`].
+    /// Who says what a candidate is worth: `formula`, `warm`, a baseline, or a strategy of your own; see [`crate::strategy`].
     pub strategy: String,
     /// Size and cost of a deck.
     pub deck: DeckConfig,
@@ -30,6 +32,8 @@ pub struct RankerConfig {
     pub weights: Weights,
     /// How raw differences become terms.
     pub curves: Curves,
+    /// Weights of the strategy `warm`.
+    pub warm: WarmConfig,
     /// How chance and popularity enter.
     pub draw: DrawConfig,
     /// How the drawn are put in order.
@@ -50,6 +54,7 @@ impl Default for RankerConfig {
             sources: SourcesConfig::default(),
             weights: Weights::default(),
             curves: Curves::default(),
+            warm: WarmConfig::default(),
             draw: DrawConfig::default(),
             selector: SelectorConfig::default(),
             regions: BTreeMap::new(),
@@ -240,7 +245,7 @@ impl Default for Weights {
 }
 
 impl Weights {
-    /// The weight of a term.
+    /// The weight of a term of the formula; 0 of any other.
     pub const fn of(&self, term: TermName) -> f64 {
         match term {
             TermName::Distance => self.distance,
@@ -253,6 +258,7 @@ impl Weights {
             TermName::Activity => self.activity,
             TermName::Richness => self.richness,
             TermName::Completeness => self.completeness,
+            TermName::Base | TermName::Choosy | TermName::Liked | TermName::Recency | TermName::Reply => 0.0,
         }
     }
 }

@@ -38,6 +38,7 @@ fn complaints_name_the_field() {
         (json!({"curves": {"cosine_floor": 0.9, "cosine_ceiling": 0.5}}), "curves.cosine_ceiling"),
         (json!({"sources": {"hot": {"limit": 10, "timeout_ms": 0}}}), "sources.hot.timeout_ms"),
         (json!({"weights": {"age": 0, "activity": 0, "richness": 0, "completeness": 0}}), "weights"),
+        (json!({"warm": {"liked": -0.1}}), "warm.liked"),
         (json!({"selector": {"source_caps": {"hot": 1.5}}}), "selector.source_caps.hot"),
         (json!({"regions": {"北京": {"weights": {"age": -2}}}}), "regions.北京.weights.age"),
         (json!({"regions": {"北京": {"regions": {}}}}), "regions.北京"),

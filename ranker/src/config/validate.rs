@@ -58,6 +58,7 @@ impl RankerConfig {
         self.check_sources(check)?;
         self.check_weights(check)?;
         self.check_curves(check)?;
+        self.check_warm(check)?;
         self.check_draw(check)?;
         self.check_selector(check)
     }
@@ -98,7 +99,7 @@ impl RankerConfig {
     }
 
     fn check_weights(&self, check: &Check) -> Result<(), ConfigError> {
-        for term in TermName::ALL {
+        for term in TermName::SIMILAR {
             check.within(&format!("weights.{}", term.name()), self.weights.of(*term), 0.0..=1_000.0)?;
         }
         let always_known = [TermName::Age, TermName::Activity, TermName::Richness, TermName::Completeness];
@@ -118,6 +119,18 @@ impl RankerConfig {
         check.within("curves.height_half_cm", curves.height_half_cm, 0.1..=200.0)?;
         check.within("curves.cosine_floor", curves.cosine_floor, -1.0..=0.99)?;
         check.within("curves.cosine_ceiling", curves.cosine_ceiling, curves.cosine_floor + 0.01..=1.0)
+    }
+
+    fn check_warm(&self, check: &Check) -> Result<(), ConfigError> {
+        let warm = &self.warm;
+        check.within("warm.intercept", warm.intercept, -20.0..=20.0)?;
+        // With a weight below 0 somebody would be shown less because they are liked more.
+        check.within("warm.choosy", warm.choosy, 0.0..=10.0)?;
+        check.within("warm.liked", warm.liked, 0.0..=10.0)?;
+        check.within("warm.similarity", warm.similarity, -100.0..=100.0)?;
+        check.within("warm.recency", warm.recency, -100.0..=100.0)?;
+        check.within("warm.reply", warm.reply, -100.0..=100.0)?;
+        check.within("warm.sharpness", warm.sharpness, 0.0..=1_000.0)
     }
 
     fn check_draw(&self, check: &Check) -> Result<(), ConfigError> {

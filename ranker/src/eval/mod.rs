@@ -9,6 +9,7 @@
 
 pub mod auc;
 pub mod bootstrap;
+pub mod brier;
 pub mod coverage;
 pub mod gini;
 pub mod log_loss;
@@ -25,6 +26,7 @@ pub mod wilson;
 
 pub use self::auc::auc;
 pub use self::bootstrap::{Bootstrap, Interval};
+pub use self::brier::brier;
 pub use self::coverage::coverage;
 pub use self::gini::gini;
 pub use self::log_loss::log_loss;

@@ -22,7 +22,13 @@ fn verdict(change: impl FnOnce(&mut Portrait, &mut Portrait), ledger: &Ledger) -
     let table = Arc::new(PortraitTable::default());
     table.apply(&viewer);
     table.apply(&candidate);
-    let parts = Parts { table, vectors: Arc::new(Vectors::Empty), ledger: Arc::default(), hot: Arc::new(HotPool::default()) };
+    let parts = Parts {
+        table,
+        vectors: Arc::new(Vectors::Empty),
+        ledger: Arc::default(),
+        hot: Arc::new(HotPool::default()),
+        rates: Arc::default(),
+    };
     let regions = Regions::new(&RankerConfig::default()).unwrap();
     let request = DeckRequest { viewer: UserId(1), deck_id: String::new(), seed: 0, now: now(), position: None, limit: 1 };
     let query = Query::begin(&request, &parts, |region| Arc::clone(regions.get(region))).unwrap();

@@ -24,6 +24,7 @@ use crate::config::{Effective, RankerConfig};
 use crate::error::RankError;
 use crate::measure::{StageTiming, Watch};
 use crate::recommend::Parts;
+use crate::warm::Rates;
 
 /// What a caller asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +66,8 @@ pub struct Query {
     pub known: HashSet<UserId>,
     /// Among whom sources look.
     pub pool: Pool,
+    /// What is usual among people of everybody's segment.
+    pub rates: Arc<Rates>,
 }
 
 impl Query {
@@ -89,6 +92,7 @@ impl Query {
             effective,
             known: HashSet::new(),
             pool: Pool::default(),
+            rates: parts.rates.get(),
         })
     }
 

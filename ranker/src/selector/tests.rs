@@ -18,7 +18,13 @@ use crate::testing::{Vectors, now, person, plain};
 fn query(config: &RankerConfig, seed: u64) -> Query {
     let table = Arc::new(PortraitTable::default());
     table.apply(&plain(1));
-    let parts = Parts { table, vectors: Arc::new(Vectors::Empty), ledger: Arc::default(), hot: Arc::new(HotPool::default()) };
+    let parts = Parts {
+        table,
+        vectors: Arc::new(Vectors::Empty),
+        ledger: Arc::default(),
+        hot: Arc::new(HotPool::default()),
+        rates: Arc::default(),
+    };
     let regions = Regions::new(config).unwrap();
     let request = DeckRequest { viewer: UserId(1), deck_id: String::new(), seed, now: now(), position: None, limit: 1 };
     Query::begin(&request, &parts, |region| Arc::clone(regions.get(region))).unwrap()

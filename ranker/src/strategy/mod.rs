@@ -7,6 +7,7 @@
 //! | name | worth | draw |
 //! | --- | --- | --- |
 //! | `formula` | the two sides combined: what there is to know | as configured |
+//! | `warm` | the chances that each likes the other, by what people did so far, combined | `warm.sharpness`, popularity not apart |
 //! | `one_sided` | what the candidate is worth to the viewer, whatever the candidate would say | as configured |
 //! | `popularity` | the smoothed rate of likes received | sharp, nothing else counts |
 //! | `distance` | nearness | sharp, nothing else counts |
@@ -43,6 +44,7 @@ mod formula;
 mod one_sided;
 mod popularity;
 mod random;
+mod warm;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,6 +61,8 @@ use crate::scorers::{Column, add_side_terms, harmonic};
 
 /// The strategy of the house, and the default of `ranker.strategy`.
 pub const FORMULA: &str = "formula";
+/// The strategy that goes by what people did so far.
+pub const WARM: &str = "warm";
 
 /// A candidate whom every filter lets through, with what each of the two is worth to the other.
 #[derive(Debug)]
@@ -92,6 +96,10 @@ pub trait Strategy: Send + Sync {
     /// Its name, as the configuration and answers know it: lower-case letters, digits, `_` and `-`.
     fn name(&self) -> &str;
 
+    /// What each is worth to the other, and the terms that say so, before [`Self::worth`]; they stay those of the formula unless a strategy knows
+    /// better. Must depend on nothing but its arguments.
+    fn sides(&self, _query: &Query, _cases: &mut [Case<'_>]) {}
+
     /// What every case is worth, 0 to 1, one number a case in their order. What is not a number or lies outside counts as the nearest
     /// within, and what is missing as 0. Must depend on nothing but its arguments: the same query and cases give the same numbers.
     fn worth(&self, query: &Query, cases: &[Case<'_>]) -> Vec<f64>;
@@ -100,9 +108,10 @@ pub trait Strategy: Send + Sync {
     /// nothing, because a configuration that was written down has it done already.
     fn adapt(&self, _config: &mut RankerConfig) {}
 
-    /// [`Self::worth`], complete, within its range, and measured.
-    fn run(&self, query: &Query, cases: &[Case<'_>]) -> (Vec<f64>, StageTiming) {
+    /// [`Self::sides`], then [`Self::worth`], complete, within its range, and measured.
+    fn run(&self, query: &Query, cases: &mut [Case<'_>]) -> (Vec<f64>, StageTiming) {
         let watch = Watch::start("strategy", "worth", cases.len());
+        self.sides(query, cases);
         let mut worth = self.worth(query, cases);
         worth.resize(cases.len(), 0.0);
         worth.iter_mut().for_each(|w| *w = if w.is_nan() { 0.0 } else { w.clamp(0.0, 1.0) });
@@ -118,12 +127,13 @@ pub struct Strategies(BTreeMap<String, Arc<dyn Strategy>>);
 impl Default for Strategies {
     /// Those of the house.
     fn default() -> Self {
-        let house: [Arc<dyn Strategy>; 5] = [
+        let house: [Arc<dyn Strategy>; 6] = [
             Arc::new(formula::Formula),
             Arc::new(one_sided::OneSided),
             Arc::new(popularity::Popularity),
             Arc::new(distance::Distance),
             Arc::new(random::Random),
+            Arc::new(warm::Warm),
         ];
         house.into_iter().fold(Self(BTreeMap::new()), Self::with)
     }

@@ -19,7 +19,13 @@ fn parts(people: impl IntoIterator<Item = Portrait>) -> Parts {
     people.into_iter().for_each(|p| assert!(table.apply(&p)));
     let hot = HotPool::default();
     hot.refresh(&table, now(), 500);
-    Parts { vectors: Arc::new(Vectors::All(Arc::clone(&table))), table, ledger: Arc::new(Ledger::default()), hot: Arc::new(hot) }
+    Parts {
+        vectors: Arc::new(Vectors::All(Arc::clone(&table))),
+        table,
+        ledger: Arc::new(Ledger::default()),
+        hot: Arc::new(hot),
+        rates: Arc::default(),
+    }
 }
 
 /// A configuration in which nothing but the draw decides about the order.

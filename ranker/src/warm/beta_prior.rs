@@ -61,24 +61,82 @@ impl BetaPrior {
     /// estimator of the intra-person correlation ρ: Kleinman (1973); Ridout, Demétrio and Firth (Biometrics 1999). A segment of
     /// fewer than [`FEWEST`] people who have rows takes the strength of `parent`; all strengths stay within [`STRENGTH`].
     pub fn fit(people: &[Tally], parent: Self) -> Self {
-        let seen: Vec<Tally> = people.iter().copied().filter(|t| t.n > 0.0).collect();
-        let all = seen.iter().fold(Tally::default(), |sum, t| Tally { yes: sum.yes + t.yes, n: sum.n + t.n });
-        let strength = if seen.len() < FEWEST { parent.strength() } else { strength(&seen, all) };
-        Self::new(parent.smoothed(all), strength.clamp(STRENGTH.0, STRENGTH.1))
+        let mut spread = Spread::default();
+        people.iter().for_each(|t| spread.add(*t));
+        spread.prior(parent)
     }
 }
 
-/// `(1 − ρ)/ρ`; more than any bound when people differ no more than chance makes them.
-fn strength(seen: &[Tally], all: Tally) -> f64 {
-    let people = crate::eval::real(seen.len());
-    let pooled = all.yes / all.n;
-    let between = seen.iter().map(|t| t.n * (t.yes / t.n - pooled).powi(2)).sum::<f64>() / (people - 1.0);
-    let within_rows = all.n - people;
-    if within_rows <= 0.0 {
-        return STRENGTH.1; // one row each tells nothing about how people differ
+/// What [`BetaPrior::fit`] needs to know of the people of a segment, whoever they are: sums that do not depend on the order in which people are added,
+/// to the last bit, because they are kept as whole multiples of 2^−40.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spread {
+    people: u64,
+    yes: i128,
+    n: i128,
+    /// `Σ yes²/n`.
+    yes_squared: i128,
+    /// `Σ n²`.
+    n_squared: i128,
+}
+
+/// Parts of 1 in which [`Spread`] counts.
+const PARTS: f64 = 1_099_511_627_776.0;
+
+fn whole(value: f64) -> i128 {
+    #[expect(clippy::cast_possible_truncation, reason = "a sum of counts, far below 2^87")]
+    let parts = (value * PARTS).round() as i128;
+    parts
+}
+
+fn parts(sum: i128) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "53 bits are enough for a prior")]
+    let value = sum as f64 / PARTS;
+    value
+}
+
+impl Spread {
+    /// Adds somebody; who has no rows does not count.
+    pub fn add(&mut self, tally: Tally) {
+        let Tally { yes, n } = tally;
+        if n > 0.0 {
+            self.people += 1;
+            self.yes += whole(yes);
+            self.n += whole(n);
+            self.yes_squared += whole(yes * yes / n);
+            self.n_squared += whole(n * n);
+        }
     }
-    let within = seen.iter().map(|t| t.yes * (1.0 - t.yes / t.n)).sum::<f64>() / within_rows;
-    let size = (all.n - seen.iter().map(|t| t.n * t.n).sum::<f64>() / all.n) / (people - 1.0);
-    let rho = (between - within) / (between + (size - 1.0) * within);
-    if rho.is_finite() && rho > 0.0 { (1.0 - rho) / rho } else { STRENGTH.1 }
+
+    /// Adds everybody of another segment.
+    pub fn merge(&mut self, other: &Self) {
+        self.people += other.people;
+        self.yes += other.yes;
+        self.n += other.n;
+        self.yes_squared += other.yes_squared;
+        self.n_squared += other.n_squared;
+    }
+
+    /// The prior of the segment: [`BetaPrior::fit`].
+    pub fn prior(&self, parent: BetaPrior) -> BetaPrior {
+        let all = Tally { yes: parts(self.yes), n: parts(self.n) };
+        let strength = if self.people < FEWEST as u64 { parent.strength() } else { self.strength() };
+        BetaPrior::new(parent.smoothed(all), strength.clamp(STRENGTH.0, STRENGTH.1))
+    }
+
+    /// `(1 − ρ)/ρ`; more than any bound when people differ no more than chance makes them.
+    fn strength(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a number of people")]
+        let people = self.people as f64;
+        let (yes, n, yes_squared) = (parts(self.yes), parts(self.n), parts(self.yes_squared));
+        let between = (yes_squared - yes * yes / n) / (people - 1.0);
+        let within_rows = n - people;
+        if within_rows <= 0.0 {
+            return STRENGTH.1; // one row each tells nothing about how people differ
+        }
+        let within = (yes - yes_squared) / within_rows;
+        let size = (n - parts(self.n_squared) / n) / (people - 1.0);
+        let rho = (between - within) / (between + (size - 1.0) * within);
+        if rho.is_finite() && rho > 0.0 { (1.0 - rho) / rho } else { STRENGTH.1 }
+    }
 }

@@ -74,6 +74,13 @@ impl Logistic {
         sigmoid(self.log_odds(row)).clamp(1e-12, 1.0 - 1e-12)
     }
 
+    /// The same model for features as they are: intercept and weights with `log_odds(x) = intercept + Σ wᵢ·xᵢ`.
+    pub fn raw(&self) -> (f64, Vec<f64>) {
+        let weights: Vec<f64> = self.weights.iter().zip(&self.scale).map(|(w, scale)| w / scale).collect();
+        let shift: f64 = weights.iter().zip(&self.mean).map(|(w, mean)| w * mean).sum();
+        (self.intercept - shift, weights)
+    }
+
     fn standardised(&self, row: &[f64]) -> Vec<f64> {
         let one = |(x, (mean, scale)): (&f64, (&f64, &f64))| if x.is_nan() { 0.0 } else { (x - mean) / scale };
         row.iter().zip(self.mean.iter().zip(&self.scale)).map(one).collect()

@@ -6,6 +6,8 @@
 //! | impressions far down a deck count less, because fewer of them are looked at | [`position`] |
 //! | how choosy one is and how liked the other give a one-sided probability | [`side`] |
 //! | two sides become one match | [`reciprocal`] |
+//! | priors of everybody's segment, out of the portrait table | [`rates`] |
+//! | the one-sided probability of the live recommender, and the fit of its weights | [`live`] |
 //! | weights are fitted by ridge logistic regression, or trees where effects are not straight | [`logistic`], [`boost`] |
 //!
 //! Promises: everything is deterministic, sums in the order of its input, knows only the rows it is given, and makes
@@ -13,15 +15,19 @@
 
 pub mod beta_prior;
 pub mod boost;
+pub mod live;
 pub mod logistic;
 pub mod position;
+pub mod rates;
 pub mod reciprocal;
 pub mod side;
 
-pub use self::beta_prior::{BetaPrior, Tally};
+pub use self::beta_prior::{BetaPrior, Spread, Tally};
 pub use self::boost::{Boost, BoostOptions};
+pub use self::live::Direction;
 pub use self::logistic::{Logistic, Ridge};
 pub use self::position::Examination;
+pub use self::rates::{LiveRates, Rates, Segment};
 pub use self::reciprocal::{Combine, Criterion};
 pub use self::side::{Extras, SideInputs, SideModel};
 

@@ -200,22 +200,18 @@ fn some(count: usize, what: &str, import: &str) -> anyhow::Result<()> {
 impl Output {
     /// Prints the rows and writes the files that were asked for.
     fn tell(&self, title: &str, found: &Findings) -> anyhow::Result<()> {
-        self.write(title, &found.rows(), &found.plots())?;
+        self.tell_with(title, found, &found.plots())
+    }
+
+    /// The same with pictures of one's choice.
+    fn tell_with(&self, title: &str, found: &Findings, plots: &[Plot]) -> anyhow::Result<()> {
+        self.write(title, &found.rows(), plots)?;
         if self.report.format != Format::Table {
             return say(render(&found.rows(), self.report.format)?);
         }
         say(render(&found.measures().iter().map(Line::of).collect::<Vec<_>>(), Format::Table)?)?;
         let bins = bins(&found.reliability());
         if bins.is_empty() { Ok(()) } else { say(render(&bins, Format::Table)?) }
-    }
-
-    /// The same for rows without reliability tables.
-    fn tell_rows(&self, title: &str, rows: &[Row], plots: &[Plot]) -> anyhow::Result<()> {
-        self.write(title, rows, plots)?;
-        if self.report.format != Format::Table {
-            return say(render(rows, self.report.format)?);
-        }
-        say(render(&rows.iter().map(Line::of).collect::<Vec<_>>(), Format::Table)?)
     }
 
     fn write(&self, title: &str, rows: &[Row], plots: &[Plot]) -> anyhow::Result<()> {

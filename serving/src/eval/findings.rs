@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use features::ids::UserId;
 use ranker::chance::{Purpose, uniform};
 use ranker::eval::bootstrap::groups;
-use ranker::eval::protocols::{Outcome, auc_row, log_loss_row, mean_row};
+use ranker::eval::protocols::{Outcome, auc_row, brier_row, log_loss_row, mean_row};
 use ranker::eval::{Bootstrap, Reliability, Row, auc, ndcg_at_k, real, reliability};
 
 use super::report::{Plot, RELIABILITY};
@@ -67,6 +67,17 @@ impl Findings {
     pub(super) fn probabilities(&mut self, strategy: &str, slice: &str, outcomes: &[Outcome]) {
         self.order(strategy, slice, outcomes);
         self.rows.extend(log_loss_row(strategy, slice, outcomes, &self.bootstrap));
+        self.reliable(strategy, slice, outcomes);
+    }
+
+    /// Whether scores that are probabilities can be believed, for strategies whose order is judged elsewhere.
+    pub(super) fn calibrated(&mut self, strategy: &str, slice: &str, outcomes: &[Outcome]) {
+        self.rows.extend(log_loss_row(strategy, slice, outcomes, &self.bootstrap));
+        self.rows.extend(brier_row(strategy, slice, outcomes, &self.bootstrap));
+        self.reliable(strategy, slice, outcomes);
+    }
+
+    fn reliable(&mut self, strategy: &str, slice: &str, outcomes: &[Outcome]) {
         let pairs: Vec<(f64, bool)> = outcomes.iter().map(|o| (o.score, o.yes)).collect();
         if let Some(table) = reliability(&pairs, BINS) {
             // Drawn again, the error only grows, because every draw adds noise to the bins: an interval would not hold it.
@@ -104,8 +115,8 @@ impl Findings {
         self.rows.extend(mean_row(strategy, slice, &format!("ndcg@{PLACES}"), &values, &self.bootstrap));
     }
 
-    /// A row that was made elsewhere.
-    pub(super) fn push(&mut self, row: Option<Row>) {
+    /// Rows that were made elsewhere.
+    pub(super) fn push(&mut self, row: impl IntoIterator<Item = Row>) {
         self.rows.extend(row);
     }
 
@@ -143,7 +154,12 @@ impl Findings {
 
     /// The pictures: one for each metric, one for the reliability of each slice.
     pub fn plots(&self) -> Vec<Plot> {
-        let measures: Vec<Row> = self.rows.iter().filter(|row| row.metric != "rows").cloned().collect();
+        self.plots_of(|_| true)
+    }
+
+    /// The same of some measures only.
+    pub fn plots_of(&self, drawn: impl Fn(&Row) -> bool) -> Vec<Plot> {
+        let measures: Vec<Row> = self.rows.iter().filter(|row| row.metric != "rows" && drawn(row)).cloned().collect();
         let mut plots = Plot::per_metric(&measures);
         let mut slices: BTreeMap<&str, Vec<(&str, &Reliability)>> = BTreeMap::new();
         for (strategy, slice, table) in &self.tables {

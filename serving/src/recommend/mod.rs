@@ -5,6 +5,7 @@
 //! - Impressions are durable, and in the ledger, before the page is answered.
 //! - Blocks, new relations and exposures are checked again at every page. Distances leave as buckets.
 //! - When a deck is nearly used up the next one is made ahead, in the background.
+//! - What is usual in everybody's segment is computed anew every few minutes, for the strategy `warm`.
 //! - The place somebody is ranked from changes only so many times in an hour.
 
 mod ahead;
@@ -14,8 +15,10 @@ mod hops;
 mod http;
 mod judge;
 mod pack;
+mod rates;
 mod service;
 
 pub use self::ahead::make_ahead;
 pub use self::decks::Decks;
 pub use self::http::router;
+pub use self::rates::KeptRates;

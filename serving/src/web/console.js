@@ -129,7 +129,7 @@ function bars(why, open) {
     const back = String(term.side || term.name).includes('candidate') ? 'back' : '';
     return [el('span', { textContent: `${term.name}${term.side ? ' · ' + term.side : ''}` }),
       el('div', { className: 'bar', title: `value ${share.toFixed(3)} × weight ${Number(term.weight).toFixed(3)}` }, el('i', { className: back, style: `width:${share * 100}%` })),
-      el('span', { className: 'score', textContent: `+${Number(term.contribution).toFixed(3)}` })];
+      el('span', { className: 'score', textContent: `${Number(term.contribution) < 0 ? '' : '+'}${Number(term.contribution).toFixed(3)}` })];
   });
   return el('details', { open }, el('summary', { textContent: `why: ${(why.terms || []).length} terms` }), el('div', { className: 'bars' }, rows));
 }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::jobs;
 use crate::config::Config;
 use crate::models::ModelStore;
-use crate::recommend::{Decks, make_ahead};
+use crate::recommend::{Decks, KeptRates, make_ahead};
 use crate::sink::EventSink;
 use crate::state::{App, Erased, Indexes, Readiness};
 
@@ -150,7 +150,10 @@ impl Platform {
             vectors: Arc::clone(&indexes.vectors),
             ledger: Arc::clone(&indexes.ledger),
             hot: Arc::clone(&indexes.hot),
+            rates: Arc::default(),
         };
+        let kept = KeptRates { table: Arc::clone(&parts.table), rates: Arc::clone(&parts.rates), caught_up: table.clone() };
+        let every = Duration::from_secs(config.recommend.rates_s);
         let app = App {
             recommender: Arc::new(Recommender::new(parts, &config.ranker)?),
             decks: Arc::new(Decks::new(&config.recommend)),
@@ -164,6 +167,7 @@ impl Platform {
             clock: Utc::now,
         };
         tokio::spawn(make_ahead(app.clone(), stop.clone()));
+        tokio::spawn(kept.keep(every, app.clock, stop.clone()));
         Ok(Self { app, log, jobs: supervisor, stop })
     }
 

@@ -21,9 +21,14 @@ use crate::config::Config;
 pub use self::pairs::{Pair, Pairs, read_pairs};
 pub use self::table::{Judged, write_file, write_text};
 
+/// What is usual in everybody's segment is computed at every whole hour, so that it is the same whatever steps led to a moment; a running platform does it
+/// more often.
+const RATES_EVERY: TimeDelta = TimeDelta::hours(1);
+
 /// The world at a moment.
 pub struct World {
     past: Past,
+    rates_at: Option<DateTime<Utc>>,
     parts: Parts,
     /// As pages judge.
     strict: Recommender,
@@ -87,10 +92,11 @@ impl World {
             table,
             ledger: Arc::clone(past.ledger()),
             hot: Arc::new(HotPool::default()),
+            rates: Arc::default(),
         };
         let strict = Recommender::new(parts.clone(), ranker)?;
         let lenient = Recommender::new(parts.clone(), ranker)?.with_filters(Vec::new());
-        Ok(Self { past, parts, strict, lenient, hot_size })
+        Ok(Self { past, rates_at: None, parts, strict, lenient, hot_size })
     }
 
     /// The world of the configuration's lake as it stood at `moment`, with its hot pool.
@@ -109,7 +115,14 @@ impl World {
     /// # Errors
     /// When `moment` lies before the one that was reached, or the lake or the encoder fails.
     pub async fn advance(&mut self, moment: DateTime<Utc>) -> Result<usize, PastError> {
-        self.past.advance(moment).await
+        let hour = stand(moment, RATES_EVERY);
+        let mut happened = 0;
+        if self.rates_at.is_none_or(|at| at < hour) && hour >= self.past.reached() {
+            happened = self.past.advance(hour).await?;
+            self.parts.rates.refresh(&self.parts.table, hour);
+            self.rates_at = Some(hour);
+        }
+        Ok(happened + self.past.advance(moment).await?)
     }
 
     /// Computes the hot pool at the moment that was reached.

@@ -113,12 +113,22 @@ async fn judged(config: &Config, pairs: &[Pair], step: TimeDelta) -> Vec<Judged>
 
 #[tokio::test]
 async fn no_score_moves_when_everything_that_comes_later_changes() {
+    nothing_leaks(ranker::strategy::FORMULA).await;
+}
+
+#[tokio::test]
+async fn no_chance_of_warm_moves_when_everything_that_comes_later_changes() {
+    nothing_leaks(ranker::strategy::WARM).await;
+}
+
+async fn nothing_leaks(strategy: &str) {
     let events = town(5);
     let moment = until() - TimeDelta::days(4);
     let mut dice = ChaCha8Rng::seed_from_u64(8);
     let pairs = pairs(&events, moment, &mut dice);
-    let (_one, truth) = lake(&events).await;
-    let (_other, changed) = lake(&perturbed(&events, moment, &mut dice)).await;
+    let (_one, mut truth) = lake(&events).await;
+    let (_other, mut changed) = lake(&perturbed(&events, moment, &mut dice)).await;
+    (truth.ranker.strategy, changed.ranker.strategy) = (strategy.to_owned(), strategy.to_owned());
     for step in [TimeDelta::zero(), TimeDelta::hours(5)] {
         let before = judged(&truth, &pairs, step).await;
         assert_eq!(before, judged(&changed, &pairs, step).await, "nothing at or after {moment} may be known to pairs up to it");
@@ -140,7 +150,9 @@ async fn rows_come_back_in_the_order_of_the_file_as_if_each_had_its_own_world() 
     let mut pairs = pairs(&events, until(), &mut dice);
     // Of times far apart, backwards.
     pairs.sort_by_key(|pair| std::cmp::Reverse(pair.time));
-    let (_dir, config) = lake(&events).await;
+    let (_dir, mut config) = lake(&events).await;
+    // Its sides rest on everybody's behaviour, not on that of the two alone.
+    config.ranker.strategy = ranker::strategy::WARM.to_owned();
     let together = judged(&config, &pairs, TimeDelta::zero()).await;
     assert_eq!(together.iter().map(|row| row.pair).collect::<Vec<_>>(), pairs);
     for row in together.iter().step_by(29) {
@@ -188,6 +200,47 @@ async fn whom_a_filter_refuses_has_a_score_and_whom_nobody_knows_has_none() {
     let plain = early.judge(like.actor_id, like.target_id, until()).item.unwrap();
     assert!(plain.terms.iter().all(|t| t.name != ranker::TermName::Taste) && !plain.terms.is_empty());
     assert!(world.advance(until() - TimeDelta::days(1)).await.is_err());
+}
+
+#[tokio::test]
+async fn behaviour_is_what_the_events_say() {
+    use features::portrait::{BEHAVIOUR_HALF_LIFE, unanswered};
+    let events = town(9);
+    let (_dir, config) = lake(&events).await;
+    let world = World::as_of(&config, None, until()).await.unwrap();
+    // Likes given, looks given, likes received, looks received, replies, comments.
+    let mut said: std::collections::HashMap<UserId, [f64; 6]> = Default::default();
+    for event in events.iter().filter(|e| e.event_time() < until()) {
+        let Event::Interaction(i) = event else { continue };
+        let weight = features::decay::remaining(until() - i.event_time, BEHAVIOUR_HALF_LIFE);
+        let mut add = |who: UserId, at: usize, part: f64| said.entry(who).or_default()[at] += weight * part;
+        match (i.kind, i.position) {
+            (InteractionKind::Impression, Some(at)) => {
+                [(i.actor_id, 1), (i.target_id, 3)].into_iter().for_each(|(u, n)| add(u, n, unanswered(at)));
+            }
+            (InteractionKind::Like, Some(at)) => {
+                [(i.actor_id, 0), (i.target_id, 2)].into_iter().for_each(|(u, n)| add(u, n, 1.0));
+                [(i.actor_id, 1), (i.target_id, 3)].into_iter().for_each(|(u, n)| add(u, n, 1.0 - unanswered(at)));
+            }
+            (InteractionKind::Reply, _) => add(i.actor_id, 4, 1.0),
+            (InteractionKind::Comment, _) => add(i.target_id, 5, 1.0),
+            _ => {}
+        }
+    }
+    let table = world.parts().table.read();
+    for row in table.rows() {
+        let b = table.signals(row, until()).behaviour;
+        let found = [b.likes_given, b.looked, b.likes_received, b.looked_at, b.replies, b.comments];
+        let expected = said.get(&table.user(row)).copied().unwrap_or_default();
+        // The SQL spells its parts with four digits.
+        let near = |(found, expected): (&f32, &f64)| (f64::from(*found) - expected).abs() < 1e-4 * (1.0 + 10.0 * expected);
+        assert!(found.iter().zip(&expected).all(near), "{found:?} {expected:?}");
+    }
+    let people = table.rows().filter(|row| table.signals(*row, until()).behaviour.likes_given > 0.5).count();
+    assert!(people > 30 && said.values().any(|v| v[5] > 0.0), "{people} people liked somebody");
+    let rates = world.parts().rates.get();
+    let women = rates.gender(features::profile::Gender::Female).given.rate();
+    assert!(women > 0.15 && women < 0.8 && *rates != ranker::warm::Rates::default(), "the world knows what is usual: {women}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub mod newcomers;
 pub mod partners;
 
 use super::bootstrap::groups;
-use super::{Bootstrap, Row, auc, log_loss};
+use super::{Bootstrap, Row, auc, brier, log_loss};
 
 /// One judged row of a strategy.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +37,11 @@ pub fn auc_row(strategy: &str, slice: &str, outcomes: &[Outcome], bootstrap: &Bo
 /// The log-loss of a strategy whose scores are probabilities, with its interval by groups; nothing when it is not defined.
 pub fn log_loss_row(strategy: &str, slice: &str, outcomes: &[Outcome], bootstrap: &Bootstrap) -> Option<Row> {
     measured(strategy, slice, "log_loss", outcomes, bootstrap, log_loss)
+}
+
+/// The Brier score of a strategy whose scores are probabilities, with its interval by groups; nothing when it is not defined.
+pub fn brier_row(strategy: &str, slice: &str, outcomes: &[Outcome], bootstrap: &Bootstrap) -> Option<Row> {
+    measured(strategy, slice, "brier", outcomes, bootstrap, brier)
 }
 
 /// The mean of values, each with the group it belongs to, with its interval by groups; nothing without values.

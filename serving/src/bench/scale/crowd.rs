@@ -161,7 +161,10 @@ impl Crowd {
         let seen = 150.0 * dice.unit().powi(3);
         let values = [6.0 * dice.unit(), 10.0 * dice.unit(), 20.0 * dice.unit(), 5.0 * dice.unit(), seen * 0.3 * dice.unit(), seen];
         let moments = [5.0 * dice.unit(), 4.0 * dice.unit(), 600.0 * dice.unit(), 200.0 * dice.unit()];
-        let named = SIGNAL_COUNTERS.iter().zip(values.into_iter().chain(moments));
+        // Likes and looks, given and received, replies and comments follow from the rest.
+        let (looked, received) = (12.0 * values[0], values[4]);
+        let behaviour = [0.3 * looked, looked, received, 0.8 * seen, 0.1 * received, 0.2 * received];
+        let named = SIGNAL_COUNTERS.iter().zip(values.into_iter().chain(moments).chain(behaviour));
         named.map(|(name, value)| ((*name).to_owned(), value * weight(self.now, column_half_life(name).unwrap_or(14.0)))).collect()
     }
 

@@ -24,6 +24,10 @@ pub(super) struct Shown {
     pub(super) liked: bool,
     /// Whether both like each other in the end.
     pub(super) matched: bool,
+    /// Whether the candidate was, sooner or later, shown the viewer, and so could answer.
+    pub(super) both_shown: bool,
+    /// Where in a deck, if it is known.
+    pub(super) position: Option<u32>,
     /// Whether, before the split, the viewer had said yes or no to anybody and the candidate had been shown, or answered, by anybody.
     pub(super) warm: bool,
 }
@@ -47,8 +51,10 @@ pub(super) struct Outcomes {
 /// What is gathered on the way.
 #[derive(Default)]
 struct Gathered {
-    shown: Vec<(DateTime<Utc>, UserId, UserId)>,
+    shown: Vec<(DateTime<Utc>, UserId, UserId, Option<u32>)>,
     pairs: HashSet<(UserId, UserId)>,
+    /// Every pair of whom one was shown to the other, viewer first, whenever it was.
+    seen: HashSet<(UserId, UserId)>,
     likes: HashMap<(UserId, UserId), Liked>,
     answered: HashSet<UserId>,
     met: HashSet<UserId>,
@@ -65,8 +71,9 @@ impl Gathered {
             }
             InteractionKind::Pass => true,
             InteractionKind::Impression => {
+                self.seen.insert(pair);
                 if at >= protocol.split && self.pairs.insert(pair) {
-                    self.shown.push((at, pair.0, pair.1));
+                    self.shown.push((at, pair.0, pair.1, event.position));
                 }
                 false
             }
@@ -99,11 +106,12 @@ impl Outcomes {
     }
 
     fn of(gathered: Gathered) -> Self {
-        let Gathered { shown, likes, answered, met, .. } = gathered;
-        let shown = shown.into_iter().map(|(at, viewer, candidate)| {
+        let Gathered { shown, seen, likes, answered, met, .. } = gathered;
+        let shown = shown.into_iter().map(|(at, viewer, candidate, position)| {
             let liked = likes.get(&(viewer, candidate)).is_some_and(|liked| liked.last >= at);
             let matched = liked && likes.contains_key(&(candidate, viewer));
-            Shown { at, viewer, candidate, liked, matched, warm: answered.contains(&viewer) && met.contains(&candidate) }
+            let (both_shown, warm) = (seen.contains(&(candidate, viewer)), answered.contains(&viewer) && met.contains(&candidate));
+            Shown { at, viewer, candidate, liked, matched, both_shown, position, warm }
         });
         Self { shown: shown.collect(), likes }
     }

@@ -4,20 +4,27 @@ use chrono::{DateTime, Utc};
 use features::profile::Gender;
 use index::geo::Bucket;
 use ranker::chance::{Purpose, bits, uniform};
-use ranker::{DeckRequest, RankerConfig, Recommender};
+use ranker::config::WarmConfig;
+use ranker::strategy::{FORMULA, WARM};
+use ranker::warm::Combine;
+use ranker::{DeckItem, DeckRequest, RankerConfig, Recommender};
 
 use super::outcomes::Shown;
 use crate::world::World;
 
-/// What every lake is judged by: chance; likes received lately; the smoothed like rate; nearness; what the candidate is worth to the viewer; what both are
-/// worth to each other; what a deck of the configuration goes by before chance, popularity and exposure included.
+/// What every lake is judged by: chance; likes received lately; the smoothed like rate; nearness; what the candidate is worth to the viewer, and what both are
+/// worth to each other, by the formula; what a deck of the configuration goes by before chance, popularity and exposure included.
 pub(super) const STRATEGIES: [&str; 7] = ["random", "popularity", "like_rate", "distance", "one_sided", "reciprocal", "configured"];
+/// What each [`Warm`] adds: the chance that the viewer likes the candidate, and both chances together in either way.
+const ADDED: [&str; 3] = ["one_sided", "product", "harmonic"];
 
 /// An impression with what each strategy thought of it, in the order of [`Judges::names`], and what the viewer was then.
 #[derive(Debug, Clone)]
 pub(super) struct Scored {
     pub(super) shown: Shown,
     pub(super) scores: Vec<f64>,
+    /// Of each of [`Judges::warm`] the chances that the viewer likes the candidate and the other way round.
+    pub(super) chances: Vec<[f64; 2]>,
     pub(super) gender: &'static str,
     pub(super) city: Option<String>,
     pub(super) account_age: &'static str,
@@ -49,19 +56,56 @@ pub(super) fn chance(seed: u64, shown: &Shown) -> f64 {
     uniform(bits(seed, Purpose::Draw, shown.viewer), Purpose::Sample, shown.candidate)
 }
 
-/// [`STRATEGIES`], and the arms of the experiments.
+/// The strategy `warm` with some weights.
+pub(super) struct Warm {
+    /// What it is called: `warm`, or `fitted` for weights that were fitted just now.
+    pub(super) name: &'static str,
+    judge: Recommender,
+}
+
+impl Warm {
+    pub(super) fn new(name: &'static str, world: &World, ranker: &RankerConfig, weights: &WarmConfig) -> anyhow::Result<Self> {
+        Ok(Self { name, judge: by(WARM, world, &RankerConfig { warm: weights.clone(), ..ranker.alone() })? })
+    }
+
+    /// The item of a candidate; nothing when one of the two is not known yet.
+    pub(super) fn item(&self, shown: &Shown) -> Option<DeckItem> {
+        judged(&self.judge, shown)
+    }
+}
+
+/// A recommender of the house by a strategy, without filters.
+fn by(strategy: &str, world: &World, ranker: &RankerConfig) -> anyhow::Result<Recommender> {
+    let config = RankerConfig { strategy: strategy.to_owned(), ..ranker.alone() };
+    Ok(Recommender::new(world.parts().clone(), &config)?.with_filters(Vec::new()))
+}
+
+fn judged(judge: &Recommender, shown: &Shown) -> Option<DeckItem> {
+    let request = DeckRequest { viewer: shown.viewer, deck_id: String::new(), seed: 0, now: shown.at, position: None, limit: 1 };
+    judge.judge(&request, shown.candidate).ok()?.items.into_iter().next()
+}
+
+/// [`STRATEGIES`], the chances of `warm`, and the arms of the experiments.
 pub(super) struct Judges {
     names: Vec<String>,
+    formula: Recommender,
+    pub(super) warm: Vec<Warm>,
     arms: Vec<Recommender>,
 }
 
 impl Judges {
-    /// Arms are named `<experiment>:<arm>`, whether they run now or not.
+    /// Arms are named `<experiment>:<arm>`, whether they run now or not. Weights that were `fitted` are judged beside the configured ones.
     ///
     /// # Errors
     /// When an arm does not make sense.
-    pub(super) fn new(world: &World, ranker: &RankerConfig) -> anyhow::Result<Self> {
-        let mut judges = Self { names: STRATEGIES.map(str::to_owned).to_vec(), arms: Vec::new() };
+    pub(super) fn new(world: &World, ranker: &RankerConfig, fitted: Option<&WarmConfig>) -> anyhow::Result<Self> {
+        let mut warm = vec![Warm::new("warm", world, ranker, &ranker.warm)?];
+        if let Some(weights) = fitted {
+            warm.push(Warm::new("fitted", world, ranker, weights)?);
+        }
+        let added = warm.iter().flat_map(|warm| ADDED.map(|what| format!("{}_{what}", warm.name)));
+        let names = STRATEGIES.map(str::to_owned).into_iter().chain(added).collect();
+        let mut judges = Self { names, formula: by(FORMULA, world, ranker)?, warm, arms: Vec::new() };
         for (experiment, config) in &ranker.experiments {
             for arm in config.arms.keys() {
                 let holds = ranker.in_arm(experiment, arm)?;
@@ -78,10 +122,11 @@ impl Judges {
 
     /// What every strategy thinks of an impression as the world stands; nothing when one of the two is not known yet.
     pub(super) fn score(&self, world: &World, shown: &Shown, seed: u64) -> Option<Scored> {
-        let item = world.judge(shown.viewer, shown.candidate, shown.at).item?;
-        let request = DeckRequest { viewer: shown.viewer, deck_id: String::new(), seed: 0, now: shown.at, position: None, limit: 1 };
-        let by_arms = self.arms.iter().map(|arm| Some(f64::from(arm.judge(&request, shown.candidate).ok()?.items.first()?.score)));
-        let by_arms: Vec<f64> = by_arms.collect::<Option<_>>()?;
+        let configured = world.judge(shown.viewer, shown.candidate, shown.at).item?;
+        let formula = judged(&self.formula, shown)?;
+        let chances = self.warm.iter().map(|warm| warm.item(shown).map(|item| [item.sides.viewer, item.sides.candidate].map(f64::from)));
+        let chances: Vec<[f64; 2]> = chances.collect::<Option<_>>()?;
+        let by_arms: Vec<f64> = self.arms.iter().map(|arm| judged(arm, shown).map(|item| item.score.into())).collect::<Option<_>>()?;
         let table = world.parts().table.read();
         let signals = table.signals(table.row_of(shown.candidate)?, shown.at);
         let profile = table.profile(table.row_of(shown.viewer)?);
@@ -94,13 +139,14 @@ impl Judges {
             chance(seed, shown),
             f64::from(signals.likes),
             f64::from(signals.like_rate),
-            nearness(item.distance),
-            f64::from(item.sides.viewer),
-            f64::from(item.sides.mutual),
-            f64::from(item.score),
+            nearness(formula.distance),
+            f64::from(formula.sides.viewer),
+            f64::from(formula.sides.mutual),
+            f64::from(configured.score),
         ];
-        let scores = house.into_iter().chain(by_arms).collect();
+        let together = |[ours, theirs]: &[f64; 2]| [*ours, Combine::Product.apply(*ours, *theirs), Combine::Harmonic.apply(*ours, *theirs)];
+        let scores = house.into_iter().chain(chances.iter().flat_map(together)).chain(by_arms).collect();
         let (city, account_age) = (profile.city.clone(), account_age(profile.created_at, shown.at));
-        Some(Scored { shown: *shown, scores, gender, city, account_age })
+        Some(Scored { shown: *shown, scores, chances, gender, city, account_age })
     }
 }

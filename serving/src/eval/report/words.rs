@@ -1,12 +1,13 @@
 //! What the metrics mean, in both languages.
 
 /// Names of metrics (what follows an `@` left out) and what they say.
-const MEANINGS: [(&str, &str, &str); 18] = [
+const MEANINGS: [(&str, &str, &str); 19] = [
     ("auc", "AUC: how often one that happened is scored above one that did not", "AUC：发生者得分高于未发生者的概率"),
     ("auc_gain", "AUC gain: how much better one orders than another on the same rows", "AUC 差：同样的数据上排序好多少"),
     ("ndcg", "NDCG: how far up the list the right ones stand, 1 at best", "NDCG：正确的人排得多靠前，最好为 1"),
     ("recall", "Recall: the share of the right ones among the candidates", "召回率：正确的人进入候选的比例"),
     ("log_loss", "Log-loss: the price of wrong probabilities, lower is better", "对数损失：概率预测的代价，越低越好"),
+    ("brier", "Brier score: the mean squared error of probabilities, lower is better", "Brier 分数：概率的均方误差，越低越好"),
     (
         "calibration_error",
         "Calibration error: how far predictions are from what happens, lower is better",
