@@ -25,6 +25,7 @@ use crate::scorers::{self, Column, Scorer};
 use crate::selector::{self, Diverse, Scored, Selector};
 use crate::sources::{self, Candidate, Fetched, Source};
 use crate::strategy::{Case, Strategies};
+use crate::trace::Trace;
 
 /// What the ranker looks into.
 #[derive(Clone)]
@@ -66,10 +67,10 @@ pub struct Recommender {
 }
 
 /// What the second half of a deck works with.
-struct Found {
-    candidates: Vec<Candidate>,
-    degraded: Vec<String>,
-    timings: Vec<StageTiming>,
+pub(crate) struct Found {
+    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) degraded: Vec<String>,
+    pub(crate) timings: Vec<StageTiming>,
 }
 
 impl Recommender {
@@ -121,15 +122,23 @@ impl Recommender {
     /// # Errors
     /// When the viewer is unknown or the position is not on the Earth.
     pub async fn deck(&self, request: &DeckRequest) -> Result<Deck, RankError> {
+        Ok(self.traced(request).await?.0)
+    }
+
+    /// A deck and what it was made of.
+    ///
+    /// # Errors
+    /// Those of [`Self::deck`].
+    pub async fn traced(&self, request: &DeckRequest) -> Result<(Deck, Trace), RankError> {
         let watch = Watch::start("deck", "whole", 0);
         let (query, timings) = self.hydrate(request, &self.hydrators)?;
         let found = self.recall(&query, timings).await;
-        let mut deck = self.rank(request, &query, found)?;
+        let (mut deck, trace) = self.rank(request, &query, found)?;
         deck.timings.push(watch.stop(deck.items.len()));
         if !deck.degraded.is_empty() {
             failed("deck", "degraded");
         }
-        Ok(deck)
+        Ok((deck, trace))
     }
 
     /// A deck out of the hot pool alone, for when there is no time for more or something is known to be down. Every filter still holds.
@@ -137,6 +146,14 @@ impl Recommender {
     /// # Errors
     /// Those of [`Self::deck`].
     pub fn fallback(&self, request: &DeckRequest, why: &str) -> Result<Deck, RankError> {
+        Ok(self.traced_fallback(request, why)?.0)
+    }
+
+    /// [`Self::fallback`] and what it was made of.
+    ///
+    /// # Errors
+    /// Those of [`Self::deck`].
+    pub fn traced_fallback(&self, request: &DeckRequest, why: &str) -> Result<(Deck, Trace), RankError> {
         let (query, timings) = self.hydrate(request, &self.page_hydrators)?;
         let found = Found { candidates: self.hot(&query), degraded: vec![why.to_owned()], timings };
         self.rank(request, &query, found)
@@ -149,7 +166,7 @@ impl Recommender {
     pub fn judge(&self, request: &DeckRequest, candidate: UserId) -> Result<Deck, RankError> {
         let (query, timings) = self.hydrate(request, &self.page_hydrators)?;
         let candidates = vec![Candidate { user: candidate, sources: Vec::new(), rank: 0 }];
-        self.rank(request, &query, Found { candidates, degraded: Vec::new(), timings })
+        Ok(self.rank(request, &query, Found { candidates, degraded: Vec::new(), timings })?.0)
     }
 
     /// Everybody a deck of this request would consider, with the sources that find them; those known already among them.
@@ -205,8 +222,12 @@ impl Recommender {
         sources::merge([(SourceName::Hot, list.as_slice())])
     }
 
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
     /// Filters, scores, selects, explains: under one view of the table, without waiting.
-    fn rank(&self, request: &DeckRequest, query: &Query, found: Found) -> Result<Deck, RankError> {
+    pub(crate) fn rank(&self, request: &DeckRequest, query: &Query, found: Found) -> Result<(Deck, Trace), RankError> {
         let Found { candidates, degraded, mut timings } = found;
         let table = self.parts.table.read();
         let viewer = Face::of(&table, query.viewer, query.now).ok_or(RankError::UnknownViewer(query.viewer))?.at(query.position);
@@ -215,13 +236,14 @@ impl Recommender {
         let scene = Scene { query, ledger: &self.parts.ledger };
         timings.extend(self.filters.iter().map(|filter| filter.run(&scene, &mut entrants, &mut removed)));
         filters::bound(&mut entrants, query.config().deck.candidates_to_score, &mut removed);
+        let trace = Trace::of(request, query, &viewer, &entrants, &degraded);
         let scored = self.score(query, entrants, &mut timings);
         let limit = request.limit.min(query.config().deck.size);
         let (slate, timing) = selector::explained(self.selector.as_ref(), query, scored, limit, &mut removed);
         timings.push(timing);
         removed.sort_by_key(|r| (r.filter, r.user_id));
         let strategy = &query.config().strategy;
-        Ok(Deck {
+        let deck = Deck {
             deck_id: request.deck_id.clone(),
             viewer: request.viewer,
             made_at: request.now,
@@ -234,7 +256,8 @@ impl Recommender {
             removed,
             degraded,
             timings,
-        })
+        };
+        Ok((deck, trace))
     }
 
     /// Terms and sides of every entrant, what the strategy makes of them, and their keys.
