@@ -6,8 +6,8 @@ use serde_json::Value;
 use utoipa::PartialSchema;
 
 use crate::event::{
-    DeadLetter, EmbeddingRecord, InteractionEvent, InteractionKind, Media, MessageEvent, MessageKind, MomentEvent, MomentKind,
-    PresenceEvent, PresenceKind, ProfileEvent, ProfileKind, QuestionAnswer,
+    DeadLetter, DeckEvent, DeckKind, EmbeddingRecord, InteractionEvent, InteractionKind, Media, MessageEvent, MessageKind, MomentEvent,
+    MomentKind, PageEvent, PageItem, PageKind, PageRemoved, PresenceEvent, PresenceKind, ProfileEvent, ProfileKind, QuestionAnswer,
 };
 use crate::portrait::{Portrait, TagWeight};
 use crate::profile::{Position, Preferences, Profile};
@@ -31,7 +31,12 @@ unknown kinds are refused by the gate (they go to `dead_letters`), unknown field
 pub fn events_markdown() -> String {
     let mut out = String::from(HEAD);
     for topic in Topic::ALL {
-        let kept = if topic.cleanup() == Cleanup::Compact { "newest per key" } else { "for `kafka.retention_ms`" };
+        let kept = match topic {
+            Topic::Inbox => "for `kafka.inbox_retention_ms`",
+            Topic::Decks | Topic::Pages => "for `kafka.served_retention_ms`",
+            other if other.cleanup() == Cleanup::Compact => "newest per key",
+            _ => "for `kafka.retention_ms`",
+        };
         let (key, carries) = topic_row(topic);
         line(&mut out, &format!("| `{}` | {key} | {kept} | {carries} |", topic.name()));
     }
@@ -41,6 +46,8 @@ pub fn events_markdown() -> String {
     record::<InteractionEvent>(&mut out, "`interactions`", Some(&names(InteractionKind::ALL.iter().map(|k| k.name()))));
     record::<PresenceEvent>(&mut out, "`presence`", Some(&names(PresenceKind::ALL.iter().map(|k| k.name()))));
     record::<MessageEvent>(&mut out, "`messages`", Some(&names(MessageKind::ALL.iter().map(|k| k.name()))));
+    record::<DeckEvent>(&mut out, "`decks`", Some(&names(DeckKind::ALL.iter().map(|k| k.name()))));
+    record::<PageEvent>(&mut out, "`pages`", Some(&names(PageKind::ALL.iter().map(|k| k.name()))));
     record::<EmbeddingRecord>(&mut out, "`embeddings`", None);
     record::<Portrait>(&mut out, "`portraits`", None);
     record::<DeadLetter>(&mut out, "`dead_letters`", None);
@@ -50,6 +57,8 @@ pub fn events_markdown() -> String {
     record::<QuestionAnswer>(&mut out, "QuestionAnswer", None);
     record::<Media>(&mut out, "Media", None);
     record::<TagWeight>(&mut out, "TagWeight", None);
+    record::<PageItem>(&mut out, "PageItem", None);
+    record::<PageRemoved>(&mut out, "PageRemoved", None);
     feature_topics(&mut out);
     out
 }
@@ -62,6 +71,8 @@ fn topic_row(topic: Topic) -> (&'static str, &'static str) {
         Topic::Interactions => ("actor", "what people do to each other"),
         Topic::Presence => ("user", "signs of life and places"),
         Topic::Messages => ("conversation", "sent and read facts, never the text"),
+        Topic::Decks => ("viewer", "decks of which a page was served, with what it takes to compute them again"),
+        Topic::Pages => ("viewer", "pages as they were served: who, why, and what the answer was"),
         Topic::Embeddings => ("`m:<moment>` or `p:<user>`", "vector of a Moment or profile, with model name"),
         Topic::Portraits => ("user", "the assembled portrait; tombstone on erasure"),
         Topic::DeadLetters => ("key of the refused record", "what was refused: raw bytes, reason, origin"),

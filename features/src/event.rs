@@ -16,9 +16,11 @@ use crate::topic::Topic;
 
 mod kinds;
 mod records;
+mod served;
 
-pub use self::kinds::{InteractionKind, MessageKind, MomentKind, PresenceKind, ProfileKind};
+pub use self::kinds::{DeckKind, InteractionKind, MessageKind, MomentKind, PageKind, PresenceKind, ProfileKind};
 pub use self::records::{DeadLetter, EmbeddingRecord, Subject};
+pub use self::served::{DeckEvent, PageEvent, PageItem, PageRemoved};
 
 /// A profile event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -253,6 +255,10 @@ pub enum Event {
     Presence(PresenceEvent),
     /// About a message.
     Message(MessageEvent),
+    /// A deck that was served.
+    Deck(DeckEvent),
+    /// A page that was served.
+    Page(PageEvent),
 }
 
 /// Why bytes are not an event.
@@ -290,6 +296,10 @@ impl Event {
             Ok(Self::Message(serde_json::from_slice(bytes)?))
         } else if ProfileKind::parse(kind).is_some() {
             Ok(Self::Profile(serde_json::from_slice(bytes)?))
+        } else if DeckKind::parse(kind).is_some() {
+            Ok(Self::Deck(serde_json::from_slice(bytes)?))
+        } else if PageKind::parse(kind).is_some() {
+            Ok(Self::Page(serde_json::from_slice(bytes)?))
         } else {
             Err(DecodeError::UnknownKind(kind.chars().take(60).collect()))
         }
@@ -303,6 +313,8 @@ impl Event {
             Self::Interaction(e) => serde_json::to_vec(e),
             Self::Presence(e) => serde_json::to_vec(e),
             Self::Message(e) => serde_json::to_vec(e),
+            Self::Deck(e) => serde_json::to_vec(e),
+            Self::Page(e) => serde_json::to_vec(e),
         };
         written.expect("events hold no map with non-string keys")
     }
@@ -315,6 +327,8 @@ impl Event {
             Self::Interaction(e) => e.event_id,
             Self::Presence(e) => e.event_id,
             Self::Message(e) => e.event_id,
+            Self::Deck(e) => e.event_id,
+            Self::Page(e) => e.event_id,
         }
     }
 
@@ -326,6 +340,8 @@ impl Event {
             Self::Interaction(e) => e.event_time,
             Self::Presence(e) => e.event_time,
             Self::Message(e) => e.event_time,
+            Self::Deck(e) => e.event_time,
+            Self::Page(e) => e.event_time,
         }
     }
 
@@ -337,6 +353,8 @@ impl Event {
             Self::Interaction(_) => Topic::Interactions,
             Self::Presence(_) => Topic::Presence,
             Self::Message(_) => Topic::Messages,
+            Self::Deck(_) => Topic::Decks,
+            Self::Page(_) => Topic::Pages,
         }
     }
 
@@ -348,6 +366,8 @@ impl Event {
             Self::Interaction(e) => e.actor_id,
             Self::Presence(e) => e.user_id,
             Self::Message(e) => e.sender_id,
+            Self::Deck(e) => e.viewer_id,
+            Self::Page(e) => e.viewer_id,
         }
     }
 

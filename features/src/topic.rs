@@ -27,6 +27,10 @@ pub enum Topic {
     Presence,
     /// Facts about messages, by conversation.
     Messages,
+    /// Decks of which a page was served, by viewer.
+    Decks,
+    /// Pages as they were served, by viewer.
+    Pages,
     /// Vectors of Moments and profiles, by subject.
     Embeddings,
     /// Assembled portraits, by user.
@@ -37,20 +41,29 @@ pub enum Topic {
 
 impl Topic {
     /// Every fixed topic.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Inbox,
         Self::Profiles,
         Self::Moments,
         Self::Interactions,
         Self::Presence,
         Self::Messages,
+        Self::Decks,
+        Self::Pages,
         Self::Embeddings,
         Self::Portraits,
         Self::DeadLetters,
     ];
 
     /// The topics that the gate files events under.
-    pub const FILED: [Self; 5] = [Self::Profiles, Self::Moments, Self::Interactions, Self::Presence, Self::Messages];
+    pub const FILED: [Self; 7] =
+        [Self::Profiles, Self::Moments, Self::Interactions, Self::Presence, Self::Messages, Self::Decks, Self::Pages];
+
+    /// Those of them that tell what people did: all that portraits and relations rest on. The others tell what was served.
+    pub const LIVED: [Self; 5] = [Self::Profiles, Self::Moments, Self::Interactions, Self::Presence, Self::Messages];
+
+    /// Those of them that tell what was served.
+    pub const SERVED: [Self; 2] = [Self::Decks, Self::Pages];
 
     /// The name on the wire.
     pub const fn name(self) -> &'static str {
@@ -61,6 +74,8 @@ impl Topic {
             Self::Interactions => "interactions",
             Self::Presence => "presence",
             Self::Messages => "messages",
+            Self::Decks => "decks",
+            Self::Pages => "pages",
             Self::Embeddings => "embeddings",
             Self::Portraits => "portraits",
             Self::DeadLetters => "dead_letters",

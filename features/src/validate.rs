@@ -3,7 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::event::{
-    Event, InteractionEvent, InteractionKind, MessageEvent, MomentEvent, MomentKind, PresenceEvent, PresenceKind, ProfileEvent, ProfileKind,
+    DeckEvent, Event, InteractionEvent, InteractionKind, MessageEvent, MomentEvent, MomentKind, PageEvent, PresenceEvent, PresenceKind,
+    ProfileEvent, ProfileKind,
 };
 use crate::ids::check_event_id;
 use crate::profile::{Position, Profile};
@@ -77,6 +78,8 @@ pub fn validate(event: &Event, now: DateTime<Utc>) -> Result<(), Vec<FieldError>
         Event::Interaction(e) => interaction(&mut check, e),
         Event::Presence(e) => presence(&mut check, e),
         Event::Message(e) => message(&mut check, e),
+        Event::Deck(e) => deck(&mut check, e),
+        Event::Page(e) => page(&mut check, e),
     }
     if check.0.is_empty() { Ok(()) } else { Err(check.0) }
 }
@@ -178,4 +181,40 @@ fn presence(check: &mut Check, e: &PresenceEvent) {
 fn message(check: &mut Check, e: &MessageEvent) {
     check.chars("conversation_id", &e.conversation_id, 1, 64);
     check.that(e.sender_id != e.receiver_id, "receiver_id", "is the sender");
+}
+
+/// Bytes that the record of a deck may take: some thousand candidates.
+const MOST_OF_RECORD: usize = 500_000;
+
+fn deck(check: &mut Check, e: &DeckEvent) {
+    check.chars("deck_id", &e.deck_id, 1, 64);
+    check.chars("config_version", &e.config_version, 1, 64);
+    check.chars("region", e.region.as_deref().unwrap_or(""), 0, 60);
+    check.chars("strategy", &e.strategy, 1, 64);
+    check.list("experiments", &e.experiments, 20, 130);
+    check.list("degraded", &e.degraded, 50, 2000);
+    check.that(e.made_at <= e.event_time + MAX_CLOCK_SKEW, "made_at", "lies after event_time");
+    check.that(e.size <= e.scored, "size", "is above scored; nobody is in a deck without a score");
+    check.chars("program", &e.program, 1, 64);
+    let length = e.record.len();
+    check.that(length <= MOST_OF_RECORD, "record", format!("takes {length} bytes; at most {MOST_OF_RECORD} are allowed"));
+}
+
+fn page(check: &mut Check, e: &PageEvent) {
+    check.chars("deck_id", &e.deck_id, 1, 64);
+    check.that(["zh", "en"].contains(&e.language.as_str()), "language", "must be zh or en");
+    check.that(e.first <= e.next, "next", "lies before first");
+    check.that(e.items.len() <= 1_000, "items", format!("has {} people; at most 1000 are allowed", e.items.len()));
+    check.that(e.items.is_sorted_by(|a, b| a.position < b.position), "items", "are not in the order of their positions");
+    for item in e.items.iter().take(1_000) {
+        check.that((e.first..e.next).contains(&item.position), "items.position", "must be one of those from first to before next");
+        check.that(item.score.is_finite() && item.score >= 0.0, "items.score", "must be a number of at least 0");
+        check.that((0.0..=1.0).contains(&item.worth), "items.worth", "must be 0 to 1");
+        check.that((0.0..=1.0).contains(&item.propensity), "items.propensity", "must be 0 to 1");
+        check.list("items.sources", &item.sources, 32, 64);
+        check.list("items.reasons", &item.reasons, 50, 64);
+    }
+    check.that(e.removed.len() <= 10_000, "removed", format!("has {} people; at most 10000 are allowed", e.removed.len()));
+    let hexadecimal = e.body_sha256.len() == 64 && e.body_sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
+    check.that(hexadecimal, "body_sha256", "must be 64 hexadecimal digits");
 }

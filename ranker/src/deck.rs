@@ -138,7 +138,7 @@ pub struct Draw {
 }
 
 /// Which portrait was read: the generation comes before the version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct PortraitVersion {
     /// Raised by backfills and erasures.
     pub generation: u32,

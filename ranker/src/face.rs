@@ -99,6 +99,11 @@ impl<'a> Face<'a> {
         self.table.version(self.row)
     }
 
+    /// Whether the profile is newer than the portrait.
+    pub fn overlaid(&self) -> bool {
+        self.table.overlaid(self.row)
+    }
+
     /// Whether the person joined within so many days.
     pub fn joined_within(&self, days: u32) -> bool {
         let age = self.now - self.table.created_at(self.row);

@@ -15,6 +15,7 @@
 //! - the same inputs, time and seed give the same deck, whatever the order in which sources answer;
 //! - nobody whom a filter refuses is in a deck, and every candidate that is not in it is recorded with what took them out;
 //! - the terms of an item sum to its scores, and a person can compute them again from the item alone;
+//! - a deck can be made again from its trace and the portraits of the time, to the last bit ([`replay()`]);
 //! - a source that fails or is slow is named in [`Deck::degraded`] and costs nothing but its candidates;
 //! - distances enter the score as buckets, so that no score tells more about a place than the bucket beside it;
 //! - the cost of a deck is bounded by the configuration, however dense the city.
@@ -34,10 +35,12 @@ pub mod measure;
 mod names;
 pub mod query;
 mod recommend;
+pub mod replay;
 pub mod scorers;
 pub mod selector;
 pub mod sources;
 pub mod strategy;
+pub mod trace;
 pub mod warm;
 
 #[cfg(test)]
@@ -54,3 +57,5 @@ pub use self::error::{ConfigError, RankError};
 pub use self::names::{FilterName, SourceName, TermName};
 pub use self::query::DeckRequest;
 pub use self::recommend::{Parts, Recheck, Recommender};
+pub use self::replay::{ReplayError, replay};
+pub use self::trace::{Seen, Trace};

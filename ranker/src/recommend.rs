@@ -24,7 +24,8 @@ use crate::query::{self, DeckRequest, Hydrator, Query};
 use crate::scorers::{self, Column, Scorer};
 use crate::selector::{self, Diverse, Scored, Selector};
 use crate::sources::{self, Candidate, Fetched, Source};
-use crate::strategy::{Case, Strategies};
+use crate::strategy::{Case, Strategies, Strategy};
+use crate::trace::Trace;
 use crate::warm::LiveRates;
 
 /// What the ranker looks into.
@@ -69,10 +70,10 @@ pub struct Recommender {
 }
 
 /// What the second half of a deck works with.
-struct Found {
-    candidates: Vec<Candidate>,
-    degraded: Vec<String>,
-    timings: Vec<StageTiming>,
+pub(crate) struct Found {
+    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) degraded: Vec<String>,
+    pub(crate) timings: Vec<StageTiming>,
 }
 
 impl Recommender {
@@ -124,15 +125,23 @@ impl Recommender {
     /// # Errors
     /// When the viewer is unknown or the position is not on the Earth.
     pub async fn deck(&self, request: &DeckRequest) -> Result<Deck, RankError> {
+        Ok(self.traced(request).await?.0)
+    }
+
+    /// A deck and what it was made of.
+    ///
+    /// # Errors
+    /// Those of [`Self::deck`].
+    pub async fn traced(&self, request: &DeckRequest) -> Result<(Deck, Trace), RankError> {
         let watch = Watch::start("deck", "whole", 0);
         let (query, timings) = self.hydrate(request, &self.hydrators)?;
         let found = self.recall(&query, timings).await;
-        let mut deck = self.rank(request, &query, found)?;
+        let (mut deck, trace) = self.rank(request, &query, found)?;
         deck.timings.push(watch.stop(deck.items.len()));
         if !deck.degraded.is_empty() {
             failed("deck", "degraded");
         }
-        Ok(deck)
+        Ok((deck, trace))
     }
 
     /// A deck out of the hot pool alone, for when there is no time for more or something is known to be down. Every filter still holds.
@@ -140,6 +149,14 @@ impl Recommender {
     /// # Errors
     /// Those of [`Self::deck`].
     pub fn fallback(&self, request: &DeckRequest, why: &str) -> Result<Deck, RankError> {
+        Ok(self.traced_fallback(request, why)?.0)
+    }
+
+    /// [`Self::fallback`] and what it was made of.
+    ///
+    /// # Errors
+    /// Those of [`Self::deck`].
+    pub fn traced_fallback(&self, request: &DeckRequest, why: &str) -> Result<(Deck, Trace), RankError> {
         let (query, timings) = self.hydrate(request, &self.page_hydrators)?;
         let found = Found { candidates: self.hot(&query), degraded: vec![why.to_owned()], timings };
         self.rank(request, &query, found)
@@ -152,7 +169,7 @@ impl Recommender {
     pub fn judge(&self, request: &DeckRequest, candidate: UserId) -> Result<Deck, RankError> {
         let (query, timings) = self.hydrate(request, &self.page_hydrators)?;
         let candidates = vec![Candidate { user: candidate, sources: Vec::new(), rank: 0 }];
-        self.rank(request, &query, Found { candidates, degraded: Vec::new(), timings })
+        Ok(self.rank(request, &query, Found { candidates, degraded: Vec::new(), timings })?.0)
     }
 
     /// Everybody a deck of this request would consider, with the sources that find them; those known already among them.
@@ -208,8 +225,12 @@ impl Recommender {
         sources::merge([(SourceName::Hot, list.as_slice())])
     }
 
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
     /// Filters, scores, selects, explains: under one view of the table, without waiting.
-    fn rank(&self, request: &DeckRequest, query: &Query, found: Found) -> Result<Deck, RankError> {
+    pub(crate) fn rank(&self, request: &DeckRequest, query: &Query, found: Found) -> Result<(Deck, Trace), RankError> {
         let Found { candidates, degraded, mut timings } = found;
         let table = self.parts.table.read();
         let viewer = Face::of(&table, query.viewer, query.now).ok_or(RankError::UnknownViewer(query.viewer))?.at(query.position);
@@ -218,13 +239,14 @@ impl Recommender {
         let scene = Scene { query, ledger: &self.parts.ledger };
         timings.extend(self.filters.iter().map(|filter| filter.run(&scene, &mut entrants, &mut removed)));
         filters::bound(&mut entrants, query.config().deck.candidates_to_score, &mut removed);
+        let trace = Trace::of(request, query, self.strategy(query), &viewer, &entrants, &degraded);
         let scored = self.score(query, entrants, &mut timings);
         let limit = request.limit.min(query.config().deck.size);
         let (slate, timing) = selector::explained(self.selector.as_ref(), query, scored, limit, &mut removed);
         timings.push(timing);
         removed.sort_by_key(|r| (r.filter, r.user_id));
         let strategy = &query.config().strategy;
-        Ok(Deck {
+        let deck = Deck {
             deck_id: request.deck_id.clone(),
             viewer: request.viewer,
             made_at: request.now,
@@ -237,7 +259,12 @@ impl Recommender {
             removed,
             degraded,
             timings,
-        })
+        };
+        Ok((deck, trace))
+    }
+
+    fn strategy(&self, query: &Query) -> &dyn Strategy {
+        self.strategies.get(&query.config().strategy).expect("plans hold known strategies only").as_ref()
     }
 
     /// Terms and sides of every entrant, what the strategy makes of them, and their keys.
@@ -252,7 +279,7 @@ impl Recommender {
         let mut cases: Vec<Case<'_>> =
             entrants.into_iter().enumerate().map(|(at, entrant)| Case::new(entrant, &columns, at, query)).collect();
         timings.push(watch.stop(cases.len()));
-        let strategy = self.strategies.get(&query.config().strategy).expect("plans hold known strategies only");
+        let strategy = self.strategy(query);
         let (worth, timing) = strategy.run(query, &mut cases);
         timings.push(timing);
         Scored::all(cases, &worth, query)

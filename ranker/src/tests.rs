@@ -25,6 +25,7 @@ use crate::testing::{Vectors, did, now, person, plain};
 use crate::{DeckRequest, FilterName, Parts, RankError, RankerConfig, Recheck, Recommender, SourceName, TermName};
 
 mod recall;
+mod replay;
 mod trilateration;
 
 const DIM: usize = 16;

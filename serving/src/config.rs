@@ -124,6 +124,8 @@ pub struct RecommendConfig {
     pub ahead_below: usize,
     /// Decks that wait to be made ahead at most; more are not made ahead.
     pub ahead_queue: usize,
+    /// Whether decks and pages are logged as they are served, so that they can be computed again.
+    pub deck_log: bool,
     /// How often within an hour the cell may change that a viewer is ranked from; 0 sets no limit.
     pub places_per_hour: u32,
     /// Seconds between two computations of what is usual in everybody's segment, which the strategy `warm` goes by.
@@ -182,6 +184,7 @@ impl Default for RecommendConfig {
             deadline_ms: 2_000,
             ahead_below: 30,
             ahead_queue: 64,
+            deck_log: true,
             places_per_hour: 30,
             rates_s: 300,
         }

@@ -12,6 +12,7 @@ pub mod models;
 pub mod moments;
 pub mod ops;
 pub mod recommend;
+pub mod replay;
 pub mod search;
 pub mod sink;
 pub mod state;

@@ -95,3 +95,19 @@ kinds! {
         Read = "message_read",
     }
 }
+
+kinds! {
+    /// What became of a deck.
+    DeckKind {
+        /// Its first page is about to be answered.
+        Served = "deck_served",
+    }
+}
+
+kinds! {
+    /// What became of a page.
+    PageKind {
+        /// It is about to be answered.
+        Served = "page_served",
+    }
+}

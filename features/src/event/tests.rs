@@ -137,8 +137,69 @@ fn others() -> impl Strategy<Value = Event> {
     prop_oneof![presence, message, about]
 }
 
+fn served() -> impl Strategy<Value = Event> {
+    let deck = (event_id(), time(), id(), any::<u64>(), word()).prop_map(|(event_id, event_time, viewer_id, seed, region)| {
+        Event::Deck(DeckEvent {
+            event_id,
+            event_time,
+            kind: DeckKind::Served,
+            request_id: None,
+            deck_id: "d1".into(),
+            viewer_id,
+            made_at: event_time - TimeDelta::seconds(5),
+            seed,
+            config_version: "0123456789ab".into(),
+            region: Some(region),
+            strategy: "formula".into(),
+            experiments: vec!["closer:near".into()],
+            degraded: vec!["source hot: no answer within 50 ms".into()],
+            scored: 7,
+            size: 5,
+            program: "hongniang 0.1.0".into(),
+            record: "AAEC".into(),
+        })
+    });
+    let item =
+        (id(), 0u32..3, 0f32..2.0, 0f32..=1.0, prop::option::of(word())).prop_map(|(user_id, step, score, share, profile)| PageItem {
+            user_id,
+            position: step,
+            score,
+            worth: share,
+            propensity: share,
+            sources: vec!["near_me".into()],
+            reasons: vec!["age".into()],
+            generation: 1,
+            version: 1_790_000_000_000,
+            profile,
+        });
+    let page = (event_id(), time(), id(), prop::collection::vec(item, 0..6), prop::collection::vec(id(), 0..3));
+    let page = page.prop_map(|(event_id, event_time, viewer_id, mut items, removed)| {
+        let mut next = 10;
+        for item in &mut items {
+            item.position += next;
+            next = item.position + 1;
+        }
+        Event::Page(PageEvent {
+            event_id,
+            event_time,
+            kind: PageKind::Served,
+            request_id: Some("r".into()),
+            deck_id: "d1".into(),
+            viewer_id,
+            first: 10,
+            next,
+            language: "zh".into(),
+            items,
+            removed: removed.into_iter().map(|user_id| PageRemoved { user_id, filter: "blocked".into() }).collect(),
+            body_sha256: "0f".repeat(32),
+            body_bytes: 100,
+        })
+    });
+    prop_oneof![deck, page]
+}
+
 fn event() -> impl Strategy<Value = Event> {
-    prop_oneof![interaction(), moment(), others()]
+    prop_oneof![interaction(), moment(), others(), served()]
 }
 
 proptest! {
@@ -196,6 +257,12 @@ fn bad_fields_are_named() {
         bad(&format!(r#"{{{head},"kind":"like","actor_id":"1","target_id":"2","experiments":[""],"propensity":1.5}}"#)),
         "experiments,propensity"
     );
+    let page = r#""kind":"page_served","deck_id":"d","viewer_id":"1","first":3,"next":4,"language":"fr","body_sha256":"x","body_bytes":1"#;
+    let item = r#"{"user_id":"2","position":9,"score":-1.0,"worth":0.5,"propensity":0.5,"generation":1,"version":1}"#;
+    assert_eq!(bad(&format!(r#"{{{head},{page},"items":[{item}]}}"#)), "language,items.position,items.score,body_sha256");
+    let deck = r#""kind":"deck_served","viewer_id":"1","made_at":"2026-06-01T00:00:00Z","strategy":"formula","config_version":"c","program":"p","record":"""#;
+    assert_eq!(bad(&format!(r#"{{{head},{deck},"deck_id":"","seed":"1","scored":1,"size":2}}"#)), "deck_id,size");
+    assert!(bad(&format!(r#"{{{head},{deck},"deck_id":"d","seed":7,"scored":1,"size":1}}"#)).contains("string"));
     assert!(bad(&format!(r#"{{{head},"kind":"like","actor_id":1,"target_id":"2"}}"#)).contains("as a decimal string"));
     assert!(bad(&format!(r#"{{{head},"kind":"like","actor_id":"1"}}"#)).contains("target_id"));
 }

@@ -67,6 +67,7 @@ impl Columns {
             tags: self.words.tags(&portrait.tags),
             liked_tags: self.words.tags(&portrait.liked_tags),
             profile: Packed::of(profile),
+            overlaid: false,
         };
         let at = self.put(row, profile) as usize;
         self.content.set(at, portrait.content.as_ref());
@@ -79,6 +80,7 @@ impl Columns {
         let mut row = old.map_or_else(|| Row::begun(user.0), |row| *row);
         row.profile = Packed::of(profile);
         row.completeness = profile.completeness();
+        row.overlaid = true;
         self.put(row, profile);
     }
 
@@ -251,6 +253,11 @@ impl Columns {
         (self.at(row).generation, self.at(row).version)
     }
 
+    /// Whether the profile was changed here and is newer than the portrait of [`Self::version`].
+    pub fn overlaid(&self, row: u32) -> bool {
+        self.at(row).overlaid
+    }
+
     /// Whether the person may be shown.
     pub fn visible(&self, row: u32) -> bool {
         self.limits(row).visible
@@ -338,20 +345,23 @@ impl Columns {
     }
 }
 
-/// Weighted overlap of two numbered tag lists, 0 to 1: `Σ min(a, b) / Σ max(a, b)` (Ruzicka similarity). Both sorted by number.
+/// Weighted overlap of two numbered tag lists, 0 to 1: `Σ min(a, b) / Σ max(a, b)` (Ruzicka similarity). Both sorted by number. The same to
+/// the last bit whichever numbers the tags have: numbers differ from node to node.
 pub fn tag_overlap(a: &[(u32, f32)], b: &[(u32, f32)]) -> f32 {
-    let (mut i, mut j, mut both) = (0, 0, 0.0);
+    let (mut i, mut j, mut both) = (0, 0, 0.0f64);
     while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
         match x.0.cmp(&y.0) {
             std::cmp::Ordering::Less => i += 1,
             std::cmp::Ordering::Greater => j += 1,
             std::cmp::Ordering::Equal => {
-                both += x.1.min(y.1);
+                both += f64::from(x.1.min(y.1));
                 i += 1;
                 j += 1;
             }
         }
     }
-    let either: f32 = a.iter().chain(b).map(|t| t.1).sum::<f32>() - both;
-    if either > 0.0 { both / either } else { 0.0 }
+    let either: f64 = a.iter().chain(b).map(|t| f64::from(t.1)).sum::<f64>() - both;
+    #[expect(clippy::cast_possible_truncation, reason = "a share between 0 and 1")]
+    let overlap = if either > 0.0 { (both / either) as f32 } else { 0.0 };
+    overlap
 }

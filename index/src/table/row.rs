@@ -11,6 +11,9 @@ use crate::snapshot::Block;
 /// A tag by its number, with its weight.
 pub(super) type Tag = (u32, f32);
 
+/// Steps of a tag's weight: of such numbers up to 1 thousands can be added as `f64` without rounding, in whatever order.
+const STEPS: f32 = 16_777_216.0;
+
 /// What is rarely read: identity, versions, counters, tags and the packed profile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Row {
@@ -22,6 +25,8 @@ pub(super) struct Row {
     pub(super) tags: Box<[Tag]>,
     pub(super) liked_tags: Box<[Tag]>,
     pub(super) profile: Packed,
+    /// Whether the profile is newer than the portrait of that version.
+    pub(super) overlaid: bool,
 }
 
 impl Row {
@@ -36,6 +41,7 @@ impl Row {
             tags: Box::default(),
             liked_tags: Box::default(),
             profile: Packed::default(),
+            overlaid: true,
         }
     }
 }
@@ -217,9 +223,9 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Numbers and weights, by number.
+    /// Numbers and weights, by number. Weights are rounded to [`STEPS`], so that sums of them are exact whatever the numbers.
     pub(super) fn tags(&mut self, tags: &[TagWeight]) -> Box<[Tag]> {
-        let mut numbered: Box<[Tag]> = tags.iter().map(|t| (self.number(&t.tag), t.weight)).collect();
+        let mut numbered: Box<[Tag]> = tags.iter().map(|t| (self.number(&t.tag), (t.weight * STEPS).round() / STEPS)).collect();
         numbered.sort_unstable_by_key(|t| t.0);
         numbered
     }

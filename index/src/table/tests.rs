@@ -78,11 +78,49 @@ fn an_overlay_is_seen_at_once_and_replaced_by_the_stream() {
     table.overlay(UserId(1), &profile);
     assert_eq!(table.profile(UserId(1)).unwrap().nickname, "p1");
     assert!(table.apply(&portrait(1, 1)));
+    assert!(!overlaid(&table));
     profile.hidden = true;
     table.overlay(UserId(1), &profile);
+    assert!(overlaid(&table));
     let read = table.read();
     let row = read.row_of(UserId(1)).unwrap();
     assert!(!read.visible(row) && read.vector(VectorColumn::Content, row).is_some());
+    assert_eq!(read.version(row), (1, 1), "the version stays that of the portrait");
+}
+
+fn overlaid(table: &PortraitTable) -> bool {
+    let read = table.read();
+    read.overlaid(read.row_of(UserId(1)).unwrap())
+}
+
+proptest! {
+    /// Sums of floats depend on their order, and the order here is that of the numbers: they must not be seen in the result.
+    #[test]
+    fn an_overlap_does_not_depend_on_the_numbers_of_tags(
+        ours in proptest::collection::vec((0u32..40, 0f32..=1.0), 1..20),
+        theirs in proptest::collection::vec((0u32..40, 0f32..=1.0), 1..20),
+        first in proptest::collection::vec(0u32..40, 0..60),
+    ) {
+        let tags = |list: &[(u32, f32)]| {
+            let named: std::collections::BTreeMap<String, f32> = list.iter().map(|(n, w)| (format!("t{n}"), *w)).collect();
+            named.into_iter().map(|(tag, weight)| TagWeight { tag, weight }).collect::<Vec<_>>()
+        };
+        let overlap = |first: &[u32]| {
+            let table = PortraitTable::default();
+            let before = first.iter().map(|n| (*n, 1.0)).collect::<Vec<_>>();
+            let mut stranger = portrait(7, 1);
+            for one in &before {
+                stranger.version += 1;
+                stranger.tags = tags(std::slice::from_ref(one));
+                table.apply(&stranger);
+            }
+            table.apply(&Portrait { tags: tags(&ours), liked_tags: tags(&theirs), ..portrait(1, 1) });
+            let read = table.read();
+            let row = read.row_of(UserId(1)).unwrap();
+            tag_overlap(read.tags(row), read.liked_tags(row)).to_bits()
+        };
+        prop_assert_eq!(overlap(&[]), overlap(&first));
+    }
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl People {
                     self.likers.entry(i.target_id).or_default().insert(i.actor_id);
                 }
             }
-            Event::Moment(_) | Event::Presence(_) | Event::Message(_) => {}
+            Event::Moment(_) | Event::Presence(_) | Event::Message(_) | Event::Deck(_) | Event::Page(_) => {}
         }
     }
 

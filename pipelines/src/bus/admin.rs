@@ -42,7 +42,8 @@ impl Bus {
 
     async fn make(&self, topics: &[(String, Cleanup)], partitions: i32) -> Result<(), BusError> {
         let admin: AdminClient<DefaultClientContext> = self.create(&self.config().client())?;
-        let (kept, inbox_kept) = (self.config().retention_ms.to_string(), self.config().inbox_retention_ms.to_string());
+        let [kept, inbox_kept, served_kept] =
+            [self.config().retention_ms, self.config().inbox_retention_ms, self.config().served_retention_ms].map(|ms| ms.to_string());
         let new: Vec<NewTopic<'_>> = topics
             .iter()
             .map(|(name, cleanup)| {
@@ -50,7 +51,11 @@ impl Bus {
                     .set("max.message.bytes", MAX_MESSAGE_BYTES);
                 match cleanup {
                     Cleanup::Delete => {
-                        let retention = if name == Topic::Inbox.name() { &inbox_kept } else { &kept };
+                        let retention = match Topic::ALL.into_iter().find(|topic| topic.name() == name) {
+                            Some(Topic::Inbox) => &inbox_kept,
+                            Some(Topic::Decks | Topic::Pages) => &served_kept,
+                            _ => &kept,
+                        };
                         topic.set("cleanup.policy", "delete").set("retention.ms", retention)
                     }
                     Cleanup::Compact => topic.set("cleanup.policy", "compact").set("max.compaction.lag.ms", COMPACTION_LAG_MS),

@@ -23,6 +23,8 @@ pub struct BusConfig {
     pub retention_ms: i64,
     /// How long `inbox` is kept, in milliseconds: what is filed is kept elsewhere. It must outlast the longest rest of the gate.
     pub inbox_retention_ms: i64,
+    /// How long `decks` and `pages` are kept, in milliseconds: the lake keeps them. It must outlast the longest rest of the lake writer.
+    pub served_retention_ms: i64,
     /// Further librdkafka properties, such as `security.protocol` or `compression.type`; they win over the defaults here.
     pub properties: BTreeMap<String, String>,
 }
@@ -36,6 +38,7 @@ impl Default for BusConfig {
             replication: 1,
             retention_ms: -1,
             inbox_retention_ms: 7 * 86_400_000,
+            served_retention_ms: 7 * 86_400_000,
             properties: BTreeMap::new(),
         }
     }

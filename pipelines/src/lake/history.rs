@@ -50,7 +50,7 @@ impl History {
     pub async fn open(place: &str) -> Result<Self, LakeError> {
         let files = Files::new(open_store(place)?);
         let mut days = BTreeMap::new();
-        for topic in Topic::FILED {
+        for topic in Topic::LIVED {
             let found = files.of_table(topic.name()).await?;
             days.insert(topic, found.into_iter().map(|file| file.day).collect());
         }
@@ -63,7 +63,7 @@ impl History {
         self.days.values().flatten().copied().collect()
     }
 
-    /// The rows of a filed topic's table on one day (UTC); none when it has none then.
+    /// The rows of the table of one of [`Topic::LIVED`] on one day (UTC); none when it has none then.
     ///
     /// # Errors
     /// When the lake cannot be read.

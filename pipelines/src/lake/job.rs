@@ -33,11 +33,13 @@ pub struct LakeConfig {
     pub flush_events: usize,
     /// A flush begins earlier when the gathered events take so many bytes.
     pub flush_bytes: usize,
+    /// Whether every version of every portrait is kept: decks can be computed again only with the portraits they were made of.
+    pub portraits: bool,
 }
 
 impl Default for LakeConfig {
     fn default() -> Self {
-        Self { flush_s: 60.0, flush_events: 400_000, flush_bytes: 192 << 20 }
+        Self { flush_s: 60.0, flush_events: 400_000, flush_bytes: 192 << 20, portraits: true }
     }
 }
 
@@ -60,14 +62,14 @@ impl LakeWriter {
     /// When the event log or the store fails, for instance because the disk is full, or another process has taken over. Positions have not
     /// moved then: the next start reads the same events again.
     pub async fn run(self, context: JobContext) -> Result<(), JobError> {
-        context.progress.reads(&topics());
+        context.progress.reads(&topics(&self.config));
         let bus = self.bus.clone();
         owned(&bus, NAME, context, |context| self.work(context)).await
     }
 
     async fn work(self, context: JobContext) -> Result<(), JobError> {
         let (commits, positions) = Commits::claim(Files::new(open_store(&self.place)?)).await.map_err(lake)?;
-        let topics = topics();
+        let topics = topics(&self.config);
         let (begin, end) = self.bus.bounds(&topics).await?;
         let mut from = begin;
         from.merge(&positions);
@@ -97,8 +99,9 @@ impl LakeWriter {
     }
 }
 
-fn topics() -> Vec<String> {
-    TABLES.iter().map(|topic| topic.name().to_owned()).collect()
+fn topics(config: &LakeConfig) -> Vec<String> {
+    let kept = TABLES.into_iter().filter(|topic| config.portraits || *topic != Topic::Portraits);
+    kept.map(|topic| topic.name().to_owned()).collect()
 }
 
 fn lake(error: LakeError) -> JobError {

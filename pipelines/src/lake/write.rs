@@ -1,7 +1,7 @@
 //! Records of one partition to Parquet files, one per day. Pure CPU.
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
-use arrow::compute::{sort_to_indices, take_record_batch};
+use arrow::compute::{SortColumn, lexsort_to_indices, sort_to_indices, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use chrono::{DateTime, NaiveDate};
 use features::topic::Topic;
@@ -13,7 +13,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::files::LakeError;
 use crate::bus::Record;
-use crate::tables::{decode, id_columns, time_column};
+use crate::tables::{decode, id_columns, long_columns, time_column};
 
 /// What became of the records.
 pub(super) struct Written {
@@ -32,6 +32,7 @@ pub(super) fn files_of(topic: Topic, records: &[Record]) -> Result<Written, Lake
     let refused = decoded.bad.into_iter().map(|(at, reason)| (with_value[at].clone(), reason)).collect();
     let mut days = Vec::new();
     for (day, rows) in by_day(topic, &decoded.batch).map_err(failed)? {
+        let rows = if topic == Topic::Portraits { by_user(&rows).map_err(failed)? } else { rows };
         days.push((day, parquet(topic, &rows)?));
     }
     Ok(Written { days, refused })
@@ -56,10 +57,17 @@ fn by_day(topic: Topic, batch: &RecordBatch) -> Result<Vec<(NaiveDate, RecordBat
     Ok(days)
 }
 
+/// Sorts portraits by user, versions after each other: most of a version is as it was in the one before, and packs to nothing beside it.
+fn by_user(portraits: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let column = |name| SortColumn { values: ArrayRef::clone(&portraits[name]), options: None };
+    take_record_batch(portraits, &lexsort_to_indices(&[column("user_id"), column("version")], None)?)
+}
+
 fn parquet(topic: Topic, rows: &RecordBatch) -> Result<Vec<u8>, LakeError> {
     let failed = |e: parquet::errors::ParquetError| LakeError::data(format!("write rows of `{}` as Parquet", topic.name()), e);
-    let time = rows.schema().index_of(time_column(topic)).map_err(|e| LakeError::data("find the time column", e))?;
-    let sorting = SortingColumn { column_idx: i32::try_from(time).unwrap_or(0), descending: false, nulls_first: false };
+    let sorted_by = if topic == Topic::Portraits { "user_id" } else { time_column(topic) };
+    let order = rows.schema().index_of(sorted_by).map_err(|e| LakeError::data("find the column of the order", e))?;
+    let sorting = SortingColumn { column_idx: i32::try_from(order).unwrap_or(0), descending: false, nulls_first: false };
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(failed)?))
         .set_statistics_enabled(EnabledStatistics::Page)
@@ -73,6 +81,11 @@ fn parquet(topic: Topic, rows: &RecordBatch) -> Result<Vec<u8>, LakeError> {
         if id == "event_id" {
             properties = properties.set_column_dictionary_enabled(path, false);
         }
+    }
+    for name in long_columns(topic) {
+        let path = ColumnPath::from(*name);
+        properties =
+            properties.set_column_dictionary_enabled(path.clone(), false).set_column_statistics_enabled(path, EnabledStatistics::None);
     }
     let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties.build())).map_err(failed)?;
     writer.write(rows).map_err(failed)?;

@@ -26,7 +26,7 @@ impl Day {
     /// Reads every table of a day.
     pub(super) async fn read(history: &History, day: NaiveDate) -> Result<Self, LakeError> {
         let mut tables = Vec::new();
-        for topic in Topic::FILED {
+        for topic in Topic::LIVED {
             let rows = history.day(topic, day).await?;
             tables.extend(rows.map(|rows| Table { topic, rows, happened: 0 }));
         }

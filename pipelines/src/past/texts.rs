@@ -60,7 +60,7 @@ impl Texts {
                     self.wanted.insert(Subject::Profile(p.user_id), Some(text));
                 }
             }
-            Event::Interaction(_) | Event::Presence(_) | Event::Message(_) => {}
+            Event::Interaction(_) | Event::Presence(_) | Event::Message(_) | Event::Deck(_) | Event::Page(_) => {}
         }
     }
 

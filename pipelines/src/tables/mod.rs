@@ -5,16 +5,27 @@
 
 mod decode;
 mod events;
+mod portraits;
 mod schema;
 
 pub use decode::{Decoded, decode};
 pub use events::events;
-pub use schema::{id_columns, schema, time_column};
+pub use schema::{id_columns, long_columns, schema, time_column};
 
 use features::topic::Topic;
 
-/// Topics that have a table: what the gate files, and what it refuses.
-pub const TABLES: [Topic; 6] = [Topic::Profiles, Topic::Moments, Topic::Interactions, Topic::Presence, Topic::Messages, Topic::DeadLetters];
+/// Topics that have a table: what the gate files, what it refuses, and the portraits.
+pub const TABLES: [Topic; 9] = [
+    Topic::Profiles,
+    Topic::Moments,
+    Topic::Interactions,
+    Topic::Presence,
+    Topic::Messages,
+    Topic::Decks,
+    Topic::Pages,
+    Topic::Portraits,
+    Topic::DeadLetters,
+];
 
 /// The table of a topic's name.
 pub fn table_of(topic: &str) -> Option<Topic> {

@@ -107,6 +107,64 @@ fn profiles() -> Vec<Field> {
     event(vec![must("user_id", TEXT), may("profile", profile)])
 }
 
+fn decks() -> Vec<Field> {
+    event(vec![
+        must("deck_id", TEXT),
+        must("viewer_id", TEXT),
+        must("made_at", time()),
+        must("seed", TEXT),
+        must("config_version", TEXT),
+        may("region", TEXT),
+        must("strategy", TEXT),
+        may("experiments", list(TEXT)),
+        may("degraded", list(TEXT)),
+        must("scored", DataType::Int64),
+        must("size", DataType::Int64),
+        must("program", TEXT),
+        must("record", TEXT),
+    ])
+}
+
+fn pages() -> Vec<Field> {
+    let item = record(vec![
+        must("user_id", TEXT),
+        must("position", DataType::Int64),
+        must("score", DataType::Float32),
+        must("worth", DataType::Float32),
+        must("propensity", DataType::Float32),
+        may("sources", list(TEXT)),
+        may("reasons", list(TEXT)),
+        must("generation", DataType::Int64),
+        must("version", DataType::Int64),
+        may("profile", TEXT),
+    ]);
+    let removed = record(vec![must("user_id", TEXT), must("filter", TEXT)]);
+    event(vec![
+        must("deck_id", TEXT),
+        must("viewer_id", TEXT),
+        must("first", DataType::Int64),
+        must("next", DataType::Int64),
+        must("language", TEXT),
+        may("items", list(item)),
+        may("removed", list(removed)),
+        must("body_sha256", TEXT),
+        must("body_bytes", DataType::Int64),
+    ])
+}
+
+/// Not shaped like the JSON: see [`super::portraits`].
+fn portraits() -> Vec<Field> {
+    vec![
+        must("user_id", TEXT),
+        must("generation", DataType::Int64),
+        must("version", DataType::Int64),
+        must("assembled_at", time()),
+        must("updated_at", time()),
+        may("model", TEXT),
+        must("portrait", TEXT),
+    ]
+}
+
 fn dead_letters() -> Vec<Field> {
     vec![
         must("refused_at", time()),
@@ -122,20 +180,34 @@ fn dead_letters() -> Vec<Field> {
 
 /// The schema of a topic's table; none for topics without one.
 pub fn schema(topic: Topic) -> Option<SchemaRef> {
-    static SCHEMAS: OnceLock<[SchemaRef; 6]> = OnceLock::new();
+    static SCHEMAS: OnceLock<[SchemaRef; 9]> = OnceLock::new();
     let all = SCHEMAS.get_or_init(|| {
-        [profiles(), moments(), interactions(), presence(), messages(), dead_letters()].map(|fields| Arc::new(Schema::new(fields)))
+        let tables = [profiles(), moments(), interactions(), presence(), messages(), decks(), pages(), portraits(), dead_letters()];
+        tables.map(|fields| Arc::new(Schema::new(fields)))
     });
     super::TABLES.iter().position(|table| *table == topic).map(|at| Arc::clone(&all[at]))
 }
 
 /// The column that tells which day a row belongs to.
 pub fn time_column(topic: Topic) -> &'static str {
-    if topic == Topic::DeadLetters { "refused_at" } else { "event_time" }
+    match topic {
+        Topic::DeadLetters => "refused_at",
+        Topic::Portraits => "assembled_at",
+        _ => "event_time",
+    }
 }
 
 /// Columns that hold ids: people look rows up by them.
 pub fn id_columns(topic: Topic) -> Vec<String> {
     let fields = schema(topic).map_or_else(Vec::new, |schema| schema.fields().iter().map(|f| f.name().clone()).collect());
     fields.into_iter().filter(|name| name.ends_with("_id") && name != "request_id").collect()
+}
+
+/// Columns of long texts that are all different: no dictionary helps them, and nobody looks for their bounds.
+pub fn long_columns(topic: Topic) -> &'static [&'static str] {
+    match topic {
+        Topic::Decks => &["record"],
+        Topic::Portraits => &["portrait"],
+        _ => &[],
+    }
 }

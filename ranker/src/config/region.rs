@@ -20,6 +20,22 @@ pub struct Effective {
     pub experiments: Vec<String>,
 }
 
+impl Effective {
+    /// The values as JSON, as [`Self::from_json`] reads them.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(&self.config).expect("numbers, strings and maps with string keys")
+    }
+
+    /// Reads values that were written down; the version is that of the values as this program understands them.
+    ///
+    /// # Errors
+    /// When they have a key that this program does not know, or a wrong type.
+    pub fn from_json(json: &str, experiments: Vec<String>) -> Result<Self, ConfigError> {
+        let config = serde_json::from_str(json).map_err(|e| ConfigError { field: "config".to_owned(), problem: e.to_string() })?;
+        Ok(seal(config, experiments))
+    }
+}
+
 /// The effective configuration of every region, before any experiment.
 #[derive(Debug, Clone)]
 pub struct Regions {

@@ -100,6 +100,11 @@ pub trait Strategy: Send + Sync {
     /// better. Must depend on nothing but its arguments.
     fn sides(&self, _query: &Query, _cases: &mut [Case<'_>]) {}
 
+    /// Whether it reads [`Query::rates`]: then the deck's trace keeps them.
+    fn reads_rates(&self) -> bool {
+        false
+    }
+
     /// What every case is worth, 0 to 1, one number a case in their order. What is not a number or lies outside counts as the nearest
     /// within, and what is missing as 0. Must depend on nothing but its arguments: the same query and cases give the same numbers.
     fn worth(&self, query: &Query, cases: &[Case<'_>]) -> Vec<f64>;

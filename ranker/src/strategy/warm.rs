@@ -58,6 +58,10 @@ impl Strategy for Warm {
         }
     }
 
+    fn reads_rates(&self) -> bool {
+        true
+    }
+
     fn worth(&self, query: &Query, cases: &[Case<'_>]) -> Vec<f64> {
         let combine = query.config().warm.combine;
         cases.iter().map(|case| combine.mean(case.sides.viewer.into(), case.sides.candidate.into())).collect()

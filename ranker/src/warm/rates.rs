@@ -174,6 +174,14 @@ impl Rates {
         &bands[cell(gender, age)]
     }
 
+    /// The same for people of some cities alone.
+    #[must_use]
+    pub fn within<'a>(&self, cities: impl IntoIterator<Item = &'a str>) -> Self {
+        let known = cities.into_iter().filter_map(|city| self.cities.get_key_value(city));
+        let cities = known.map(|(city, bands)| (city.clone(), bands.clone())).collect();
+        Self { genders: self.genders.clone(), bands: self.bands.clone(), cities }
+    }
+
     /// Everybody of a gender.
     pub fn gender(&self, gender: Gender) -> &Segment {
         &self.genders[gender as usize]

@@ -10,6 +10,7 @@ mod models;
 mod off_policy;
 mod pipeline;
 mod query;
+mod replay;
 pub mod report;
 mod run;
 mod score;
@@ -104,6 +105,8 @@ enum Command {
     Query(query::QueryArgs),
     /// Scores for given pairs of people, by what was known at their time.
     Score(score::ScoreArgs),
+    /// Computes pages that were served again, from the log, and compares them byte for byte.
+    Replay(replay::ReplayArgs),
     /// How good the matching is, on what really happened.
     #[command(subcommand)]
     Eval(eval::EvalCommand),
@@ -156,6 +159,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Experiments(command) => experiments::run(&global, command).await?,
         Command::Query(args) => query::run(&global, args).await?,
         Command::Score(args) => score::run(&global, args).await?,
+        Command::Replay(args) => return replay::run(&global, args).await,
         Command::Eval(command) => eval::run(&global, command).await?,
         Command::Bench(command) => bench::run(&global, command).await?,
         Command::Config(args) => config::run(&global, &args)?,

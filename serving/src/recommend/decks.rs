@@ -35,14 +35,28 @@ pub(super) struct Dealt {
     pub(super) head: Deck,
     /// The place the deck was asked with.
     pub(super) position: Option<Position>,
+    /// How many candidates were scored.
+    pub(super) scored: usize,
     people: Pack,
+    /// What the deck was made of, packed, until it is logged with the first page.
+    record: Mutex<Option<String>>,
     shown: Mutex<Shown>,
 }
 
 impl Dealt {
-    pub(super) fn new(mut deck: Deck, position: Option<Position>) -> Self {
+    pub(super) fn new(mut deck: Deck, position: Option<Position>, scored: usize, record: Option<String>) -> Self {
         let people = Pack::of(std::mem::take(&mut deck.items), std::mem::take(&mut deck.removed));
-        Self { head: deck, position, people, shown: Mutex::default() }
+        Self { head: deck, position, scored, people, record: Mutex::new(record), shown: Mutex::default() }
+    }
+
+    /// Takes the record that is still to be logged.
+    pub(super) fn take_record(&self) -> Option<String> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Puts a record back that could not be logged.
+    pub(super) fn put_record(&self, record: String) {
+        *self.record.lock().unwrap_or_else(PoisonError::into_inner) = Some(record);
     }
 
     /// Number of people.
@@ -79,7 +93,8 @@ impl Dealt {
     }
 
     fn kib(&self) -> u32 {
-        u32::try_from((self.people.bytes() + 2_048) / 1_024).unwrap_or(u32::MAX)
+        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, String::len);
+        u32::try_from((self.people.bytes() + record + 2_048) / 1_024).unwrap_or(u32::MAX)
     }
 }
 

@@ -3,6 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use features::ids::UserId;
 use features::profile::Position;
 use ranker::{DeckItem, Removed};
@@ -11,7 +13,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::service::{self, Ask, Page};
+use super::answer::Recommendations;
+use super::service::{self, Ask};
 use crate::http::{ApiError, Params, Part, Problem, RequestId};
 use crate::state::App;
 
@@ -38,47 +41,6 @@ struct Wanted {
     lon: Option<f64>,
 }
 
-/// A page of people.
-#[derive(Debug, Serialize, ToSchema)]
-struct Recommendations {
-    /// The deck the page is of; explains under `/v1/recommendations/{deck}/explain`.
-    deck_id: String,
-    /// The people, best first.
-    items: Vec<Recommended>,
-    /// Gives the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<String>,
-    /// What did not work, if anything.
-    degraded: Vec<String>,
-}
-
-/// Somebody recommended.
-#[derive(Debug, Serialize, ToSchema)]
-struct Recommended {
-    /// Who.
-    user_id: UserId,
-    /// Shown name.
-    nickname: String,
-    /// Age in years.
-    age: u8,
-    /// City.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    city: Option<String>,
-    /// Bio.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bio: Option<String>,
-    /// Interests.
-    tags: Vec<String>,
-    /// How far, as a bucket.
-    distance: &'static str,
-    /// Position in the deck, from 0; send it back with what the viewer does.
-    position: usize,
-    /// Score, 0 to 1.
-    score: f32,
-    /// Why, in the language of `Accept-Language`.
-    reasons: Vec<String>,
-}
-
 /// People for a viewer, best first. Who is on the page counts as shown from now on.
 #[utoipa::path(get, path = "/v1/recommendations", tag = "recommendations", params(Wanted), responses(
     (status = 200, body = Recommendations), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
@@ -87,15 +49,15 @@ async fn recommendations(
     RequestId(request_id): RequestId,
     headers: HeaderMap,
     Params(wanted): Params<Wanted>,
-) -> Result<Json<Recommendations>, ApiError> {
+) -> Result<Response, ApiError> {
     let limit = wanted.limit.unwrap_or(app.config.recommend.default_limit);
     if !(1..=app.config.recommend.max_limit).contains(&limit) {
         return Err(ApiError::field("limit", format!("must be 1 to {}", app.config.recommend.max_limit)));
     }
     let position = position(wanted.lat, wanted.lon)?;
-    let ask = Ask { viewer: wanted.viewer, limit, cursor: wanted.cursor, position, request_id };
-    let page = service::page(&app, ask).await?;
-    Ok(Json(reply(&app, page, chinese(&headers))))
+    let ask = Ask { viewer: wanted.viewer, limit, cursor: wanted.cursor, position, request_id, chinese: chinese(&headers) };
+    let body = service::page(&app, ask).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 fn position(lat: Option<f64>, lon: Option<f64>) -> Result<Option<Position>, ApiError> {
@@ -110,27 +72,6 @@ fn position(lat: Option<f64>, lon: Option<f64>) -> Result<Option<Position>, ApiE
 
 fn chinese(headers: &HeaderMap) -> bool {
     headers.get("accept-language").and_then(|v| v.to_str().ok()).is_some_and(|v| v.trim_start().to_ascii_lowercase().starts_with("zh"))
-}
-
-fn reply(app: &App, page: Page, chinese: bool) -> Recommendations {
-    let now = app.now();
-    let items = page.items.into_iter().filter_map(|(position, item)| {
-        let profile = app.profile(item.user_id)?;
-        Some(Recommended {
-            user_id: item.user_id,
-            nickname: profile.nickname.clone(),
-            age: profile.age(now),
-            city: profile.city.clone(),
-            bio: profile.bio.clone(),
-            tags: profile.tags.clone(),
-            distance: item.distance.label(),
-            position,
-            score: item.score,
-            reasons: item.reasons.into_iter().map(|r| if chinese { r.zh } else { r.en }).collect(),
-        })
-    });
-    let items = items.collect();
-    Recommendations { deck_id: page.dealt.head.deck_id.clone(), items, cursor: page.cursor, degraded: page.dealt.head.degraded.clone() }
 }
 
 /// Why a deck is as it is.

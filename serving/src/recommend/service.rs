@@ -11,8 +11,11 @@ use features::profile::{Position, Profile};
 use ranker::{DeckItem, DeckRequest, RankError, Recheck, Removed};
 use tokio::time::timeout;
 
+use super::answer::{Answer, Shown, look_up};
 use super::cursor::Cursor;
 use super::decks::Dealt;
+use super::log::Served;
+use super::record;
 use crate::http::ApiError;
 use crate::state::App;
 
@@ -23,13 +26,16 @@ pub(super) struct Ask {
     pub(super) cursor: Option<String>,
     pub(super) position: Option<Position>,
     pub(super) request_id: Option<String>,
+    pub(super) chinese: bool,
 }
 
-/// A page that may be answered.
-pub(super) struct Page {
-    pub(super) dealt: Arc<Dealt>,
-    pub(super) items: Vec<(usize, DeckItem)>,
-    pub(super) cursor: Option<String>,
+/// People of a deck who may be shown.
+struct Picked {
+    items: Vec<(usize, DeckItem)>,
+    removed: Vec<Removed>,
+    /// Where the page begins, and where the next one goes on.
+    first: usize,
+    next: usize,
 }
 
 fn rank_error(error: &RankError, viewer: UserId) -> ApiError {
@@ -39,38 +45,48 @@ fn rank_error(error: &RankError, viewer: UserId) -> ApiError {
     }
 }
 
-/// Makes a page, with its impressions durable and in the ledger.
-pub(super) async fn page(app: &App, ask: Ask) -> Result<Page, ApiError> {
+/// Makes a page, with its impressions durable and in the ledger; the body of the answer, which is logged with them.
+pub(super) async fn page(app: &App, ask: Ask) -> Result<Vec<u8>, ApiError> {
     let profile = app.profile(ask.viewer).ok_or_else(|| ApiError::unknown_user(ask.viewer))?;
     let cursor = ask.cursor.as_deref().map(|text| decode(text, ask.viewer)).transpose()?;
     let _turn = app.decks.lock(ask.viewer).await;
     let now = app.now();
     let kept = cursor.and_then(|c| app.decks.get(&c.deck).map(|dealt| (dealt, c.next)));
-    let (dealt, items, next) = match kept {
+    let (dealt, picked) = match kept {
         Some((dealt, from)) => {
-            let (items, next) = pick(app, &dealt, &ask, from, now)?;
-            (dealt, items, next)
+            let picked = pick(app, &dealt, &ask, from, now)?;
+            (dealt, picked)
         }
         None => begin(app, &ask, &profile, now).await?,
     };
-    expose(app, &dealt, &items, ask.request_id.as_deref(), now).await?;
+    let Picked { items, mut removed, first, next } = picked;
+    let (shown, gone) = look_up(app, items);
+    removed.extend(gone.into_iter().map(Removed::erased));
+    dealt.note(&shown.iter().map(|shown| shown.position).collect::<Vec<_>>(), removed.clone());
+    let answer = Answer {
+        viewer: ask.viewer,
+        deck_id: &dealt.head.deck_id,
+        shown: &shown,
+        next: (next < dealt.len()).then_some(next),
+        degraded: &dealt.head.degraded,
+        chinese: ask.chinese,
+        now,
+    };
+    let body = answer.body();
+    let (chinese, request_id) = (ask.chinese, ask.request_id.as_deref());
+    expose(app, &Served { dealt: &dealt, shown: &shown, removed: &removed, first, next, chinese, body: &body, request_id, now }).await?;
     app.decks.ahead.want(&dealt, next, now);
-    let more = next < dealt.len();
-    let cursor = more.then(|| Cursor { viewer: ask.viewer, deck: dealt.head.deck_id.clone(), next }.encode());
-    Ok(Page { dealt, items, cursor })
+    Ok(body)
 }
 
-/// A deck, the people of its first page, and where to go on.
-type Begun = (Arc<Dealt>, Vec<(usize, DeckItem)>, usize);
-
 /// The first page of a deck: of one made ahead if it fits and still has enough people, else of a new one.
-async fn begin(app: &App, ask: &Ask, profile: &Profile, now: DateTime<Utc>) -> Result<Begun, ApiError> {
+async fn begin(app: &App, ask: &Ask, profile: &Profile, now: DateTime<Utc>) -> Result<(Arc<Dealt>, Picked), ApiError> {
     let (position, remark) = app.decks.place(ask.viewer, ask.position.or(profile.position), now);
     if let Some(dealt) = app.decks.ahead.take(ask.viewer, position, profile) {
-        let (items, next) = pick(app, &dealt, ask, 0, now)?;
-        if items.len() == ask.limit {
+        let picked = pick(app, &dealt, ask, 0, now)?;
+        if picked.items.len() == ask.limit {
             app.decks.put(Arc::clone(&dealt));
-            return Ok((dealt, items, next));
+            return Ok((dealt, picked));
         }
     }
     let _dealing = app.decks.dealing();
@@ -79,8 +95,8 @@ async fn begin(app: &App, ask: &Ask, profile: &Profile, now: DateTime<Utc>) -> R
         dealt.head.degraded.push(remark);
     }
     app.decks.put(Arc::clone(&dealt));
-    let (items, next) = pick(app, &dealt, ask, 0, now)?;
-    Ok((dealt, items, next))
+    let picked = pick(app, &dealt, ask, 0, now)?;
+    Ok((dealt, picked))
 }
 
 fn decode(text: &str, viewer: UserId) -> Result<Cursor, ApiError> {
@@ -97,17 +113,18 @@ pub(super) async fn make(app: &App, viewer: UserId, position: Option<Position>, 
     let seed = id.as_u64_pair().1;
     let request = DeckRequest { viewer, deck_id: id.to_string(), seed, now, position, limit: usize::MAX };
     let deadline = Duration::from_millis(app.config.recommend.deadline_ms);
-    let deck = match timeout(deadline, app.recommender.deck(&request)).await {
-        Ok(deck) => deck,
-        Err(_) => app.recommender.fallback(&request, "ranking took too long"),
+    let made = match timeout(deadline, app.recommender.traced(&request)).await {
+        Ok(made) => made,
+        Err(_) => app.recommender.traced_fallback(&request, "ranking took too long"),
     };
-    let deck = deck.map_err(|e| rank_error(&e, viewer))?;
+    let (deck, trace) = made.map_err(|e| rank_error(&e, viewer))?;
     metrics::counter!("hongniang_decks_total", "degraded" => (!deck.degraded.is_empty()).to_string()).increment(1);
-    Ok(Arc::new(Dealt::new(deck, position)))
+    let record = if app.config.recommend.deck_log { record::pack(&trace) } else { None };
+    Ok(Arc::new(Dealt::new(deck, position, trace.entrants.len(), record)))
 }
 
 /// The next people of the deck who still may be shown, and where to go on.
-fn pick(app: &App, dealt: &Dealt, ask: &Ask, from: usize, now: DateTime<Utc>) -> Result<(Vec<(usize, DeckItem)>, usize), ApiError> {
+fn pick(app: &App, dealt: &Dealt, ask: &Ask, from: usize, now: DateTime<Utc>) -> Result<Picked, ApiError> {
     let (mut items, mut at, mut removed) = (Vec::new(), from, Vec::new());
     let check = Recheck { viewer: ask.viewer, now, position: dealt.position, shown_by_deck: HashSet::new() };
     while items.len() < ask.limit && at < dealt.len() {
@@ -126,30 +143,32 @@ fn pick(app: &App, dealt: &Dealt, ask: &Ask, from: usize, now: DateTime<Utc>) ->
         }
         at = until;
     }
-    let positions: Vec<usize> = items.iter().map(|(at, _)| *at).collect();
-    dealt.note(&positions, removed);
-    Ok((items, at))
+    Ok(Picked { items, removed, first: from, next: at })
 }
 
-/// Impressions: durable first, then in force.
-async fn expose(
-    app: &App,
-    dealt: &Dealt,
-    items: &[(usize, DeckItem)],
-    request_id: Option<&str>,
-    now: DateTime<Utc>,
-) -> Result<(), ApiError> {
-    let impression = |(at, item): &(usize, DeckItem)| InteractionEvent {
-        request_id: request_id.map(str::to_owned),
-        deck_id: Some(dealt.head.deck_id.clone()),
-        position: u32::try_from(*at).ok(),
-        experiments: dealt.head.experiments.clone(),
-        propensity: Some(f64::from(item.propensity)),
-        ..InteractionEvent::new(EventId::now_v7(), now, InteractionKind::Impression, dealt.head.viewer, item.user_id)
+/// Impressions, and the log of deck and page: durable first, then in force.
+async fn expose(app: &App, served: &Served<'_>) -> Result<(), ApiError> {
+    let head = &served.dealt.head;
+    let impression = |shown: &Shown| InteractionEvent {
+        request_id: served.request_id.map(str::to_owned),
+        deck_id: Some(head.deck_id.clone()),
+        position: u32::try_from(shown.position).ok(),
+        experiments: head.experiments.clone(),
+        propensity: Some(f64::from(shown.item.propensity)),
+        ..InteractionEvent::new(EventId::now_v7(), served.now, InteractionKind::Impression, head.viewer, shown.item.user_id)
     };
-    let impressions: Vec<InteractionEvent> = items.iter().map(impression).collect();
-    let events: Vec<Event> = impressions.iter().cloned().map(Event::Interaction).collect();
-    app.sink.publish(&events).await?;
+    let impressions: Vec<InteractionEvent> = served.shown.iter().map(impression).collect();
+    let mut events: Vec<Event> = served.dealt.take_record().map(|record| served.deck(record)).into_iter().collect();
+    if app.config.recommend.deck_log {
+        events.push(served.page());
+    }
+    events.extend(impressions.iter().cloned().map(Event::Interaction));
+    if let Err(error) = app.sink.publish(&events).await {
+        if let Some(Event::Deck(deck)) = events.into_iter().next() {
+            served.dealt.put_record(deck.record);
+        }
+        return Err(error.into());
+    }
     app.indexes.ledger.apply_all(&impressions);
     Ok(())
 }

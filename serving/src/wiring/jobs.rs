@@ -27,9 +27,9 @@ use crate::state::Indexes;
 
 /// Jobs that run anywhere, with what they do.
 pub const JOBS: [(&str, &str); 6] = [
-    (gate::NAME, "inbox → profiles, moments, interactions, presence, messages; refuses go to dead_letters"),
+    (gate::NAME, "inbox → profiles, moments, interactions, presence, messages, decks, pages; refuses go to dead_letters"),
     (runner::NAME, "filed topics → features.<name>, by the SQL of features/sql"),
-    (lake::NAME, "filed topics → Parquet lake"),
+    (lake::NAME, "filed topics, portraits, dead_letters → Parquet lake"),
     (embedder::NAME, "moments, profiles → embeddings"),
     (assembler::NAME, "features, profiles, embeddings, interactions → portraits"),
     (indexer::NAME, "portraits, moments, embeddings → vectors, text and portrait table of the data folder; part of every serving node"),
