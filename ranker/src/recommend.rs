@@ -251,7 +251,10 @@ impl Recommender {
         let strategy = self.strategies.get(&query.config().strategy).expect("plans hold known strategies only");
         let (worth, timing) = strategy.run(query, &cases);
         timings.push(timing);
-        Scored::all(cases, &worth, query)
+        let watch = Watch::start("selector", "budget", cases.len());
+        let spent = selector::spent(query, &cases, &self.parts.ledger);
+        timings.push(watch.stop(spent.len()));
+        Scored::all(cases, &worth, &spent, query)
     }
 
     /// Checks people of a deck again before a page shows them: every filter, by what holds now. Keeps the order.
