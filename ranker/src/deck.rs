@@ -52,7 +52,7 @@ pub struct DeckItem {
     pub strategy: String,
     /// What the strategy says, 0 to 1; of `formula` the match, of `warm` the mean of the two chances that its `combine` stands for.
     pub worth: f32,
-    /// `worth · popularity^popularity_exponent · (1 + impressions/exposure_scale)^−exposure_exponent`: how good, before chance.
+    /// `worth · popularity^popularity_exponent · (1 + impressions/exposure_scale)^−exposure_exponent · e^−budget`: how good, before chance.
     pub score: f32,
     /// The chance, 0 to 1, with which the draw puts this person first among all it drew from, before diversity, caps and newcomers.
     pub propensity: f32,
@@ -70,6 +70,9 @@ pub struct DeckItem {
     pub draw: Draw,
     /// Whether the person joined lately.
     pub newcomer: bool,
+    /// Whether the person came back lately after some days away.
+    #[serde(default)]
+    pub returning: bool,
     /// Which portrait was read.
     pub portrait_version: PortraitVersion,
     /// The strongest reasons in words, strongest first.
@@ -116,7 +119,7 @@ pub struct Term {
 }
 
 /// How a place was drawn:
-/// `key = sharpness·ln(worth) + popularity_exponent·ln(popularity) + exposure_exponent·ln(exposure) + temperature·noise`.
+/// `key = sharpness·ln(worth) + popularity_exponent·ln(popularity) + exposure_exponent·ln(exposure) − budget + temperature·noise`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Draw {
     /// Smoothed like rate over that of a stranger, within the configured bounds.
@@ -131,9 +134,18 @@ pub struct Draw {
     pub exposure_exponent: f32,
     /// As configured.
     pub temperature: f32,
+    /// People the candidate was shown to on the day (UTC) of the deck, before it; 0 also where no exposure is counted.
+    #[serde(default)]
+    pub received: u32,
+    /// What exposures beyond the daily budget take off the key, 0 or more.
+    #[serde(default)]
+    pub budget: f32,
+    /// Whether the candidate was shown to so many today that everybody else of the deck comes first.
+    #[serde(default)]
+    pub capped: bool,
     /// Gumbel noise of (seed, candidate).
     pub noise: f32,
-    /// The key; higher comes first, but for diversity, caps and newcomers.
+    /// The key; higher comes first, but for diversity, caps and guaranteed places.
     pub key: f32,
 }
 

@@ -30,6 +30,7 @@ pub(crate) fn item(scored: Scored<'_>, strategy: &str, reasons: usize) -> DeckIt
         terms: scored.terms,
         draw: scored.draw,
         newcomer: scored.newcomer,
+        returning: scored.returning,
         portrait_version: PortraitVersion { generation, version },
         reasons,
     }
@@ -46,6 +47,9 @@ fn words(scored: &Scored<'_>, limit: usize) -> Vec<Reason> {
         scored.terms.iter().filter_map(|term| of_term(scored, term).map(|r| (term.contribution, r))).collect();
     if scored.newcomer {
         said.push((MIDDLING, reason("newcomer", "新加入的朋友", "Joined recently")));
+    }
+    if scored.returning {
+        said.push((MIDDLING, reason("returning", "离开一段时间后刚刚回来", "Back after a while")));
     }
     if scored.sources.contains(&SourceName::FriendsOfFriends) {
         said.push((MIDDLING, reason("friends_of_friends", "你们有共同好友", "You have friends in common")));

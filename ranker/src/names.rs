@@ -70,6 +70,8 @@ names! {
         NotScored = "not_scored",
         /// No filter: scored, but others were drawn for the deck.
         NotSelected = "not_selected",
+        /// No filter: scored, but shown to so many people today that others came first.
+        EnoughToday = "enough_today",
         /// Erased after the deck was made.
         Erased = "erased",
     }

@@ -1,13 +1,13 @@
 //! The recommender: the stages in a row.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use features::ids::UserId;
 use features::profile::Position;
 use index::hot::HotPool;
-use index::ledger::Ledger;
+use index::ledger::{Ledger, Standing};
 use index::table::PortraitTable;
 use index::vectors::VectorIndex;
 
@@ -70,10 +70,13 @@ pub struct Recommender {
 }
 
 /// What the second half of a deck works with.
+#[derive(Default)]
 pub(crate) struct Found {
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) degraded: Vec<String>,
     pub(crate) timings: Vec<StageTiming>,
+    /// How people stood with exposure, if that is known already; else the ledger is asked.
+    pub(crate) standings: Option<HashMap<UserId, Standing>>,
 }
 
 impl Recommender {
@@ -158,7 +161,7 @@ impl Recommender {
     /// Those of [`Self::deck`].
     pub fn traced_fallback(&self, request: &DeckRequest, why: &str) -> Result<(Deck, Trace), RankError> {
         let (query, timings) = self.hydrate(request, &self.page_hydrators)?;
-        let found = Found { candidates: self.hot(&query), degraded: vec![why.to_owned()], timings };
+        let found = Found { candidates: self.hot(&query), degraded: vec![why.to_owned()], timings, standings: None };
         self.rank(request, &query, found)
     }
 
@@ -169,7 +172,7 @@ impl Recommender {
     pub fn judge(&self, request: &DeckRequest, candidate: UserId) -> Result<Deck, RankError> {
         let (query, timings) = self.hydrate(request, &self.page_hydrators)?;
         let candidates = vec![Candidate { user: candidate, sources: Vec::new(), rank: 0 }];
-        Ok(self.rank(request, &query, Found { candidates, degraded: Vec::new(), timings })?.0)
+        Ok(self.rank(request, &query, Found { candidates, timings, ..Found::default() })?.0)
     }
 
     /// Everybody a deck of this request would consider, with the sources that find them; those known already among them.
@@ -217,7 +220,7 @@ impl Recommender {
             degraded.push("recall failed: the hot pool stands in".to_owned());
             candidates = self.hot(query);
         }
-        Found { candidates, degraded, timings }
+        Found { candidates, degraded, timings, standings: None }
     }
 
     fn hot(&self, query: &Query) -> Vec<Candidate> {
@@ -231,7 +234,7 @@ impl Recommender {
 
     /// Filters, scores, selects, explains: under one view of the table, without waiting.
     pub(crate) fn rank(&self, request: &DeckRequest, query: &Query, found: Found) -> Result<(Deck, Trace), RankError> {
-        let Found { candidates, degraded, mut timings } = found;
+        let Found { candidates, degraded, mut timings, standings } = found;
         let table = self.parts.table.read();
         let viewer = Face::of(&table, query.viewer, query.now).ok_or(RankError::UnknownViewer(query.viewer))?.at(query.position);
         let mut removed = Vec::new();
@@ -239,8 +242,12 @@ impl Recommender {
         let scene = Scene { query, ledger: &self.parts.ledger };
         timings.extend(self.filters.iter().map(|filter| filter.run(&scene, &mut entrants, &mut removed)));
         filters::bound(&mut entrants, query.config().deck.candidates_to_score, &mut removed);
-        let trace = Trace::of(request, query, self.strategy(query), &viewer, &entrants, &degraded);
-        let scored = self.score(query, entrants, &mut timings);
+        let standings = match standings {
+            Some(known) => entrants.iter().map(|e| known.get(&e.pair.candidate.user()).copied().unwrap_or_default()).collect(),
+            None => selector::standings(query, &entrants, &self.parts.ledger),
+        };
+        let trace = Trace::of(request, query, self.strategy(query), &viewer, &entrants, &degraded, &standings);
+        let scored = self.score(query, entrants, &standings, &mut timings);
         let limit = request.limit.min(query.config().deck.size);
         let (slate, timing) = selector::explained(self.selector.as_ref(), query, scored, limit, &mut removed);
         timings.push(timing);
@@ -268,7 +275,13 @@ impl Recommender {
     }
 
     /// Terms and sides of every entrant, what the strategy makes of them, and their keys.
-    fn score<'a>(&self, query: &Query, entrants: Vec<Entrant<'a>>, timings: &mut Vec<StageTiming>) -> Vec<Scored<'a>> {
+    fn score<'a>(
+        &self,
+        query: &Query,
+        entrants: Vec<Entrant<'a>>,
+        standings: &[Standing],
+        timings: &mut Vec<StageTiming>,
+    ) -> Vec<Scored<'a>> {
         let mut columns: Vec<(TermName, Column)> = Vec::with_capacity(self.scorers.len());
         for scorer in &self.scorers {
             let (column, timing) = scorer.run(&entrants, &query.config().curves);
@@ -282,7 +295,8 @@ impl Recommender {
         let strategy = self.strategy(query);
         let (worth, timing) = strategy.run(query, &mut cases);
         timings.push(timing);
-        Scored::all(cases, &worth, query)
+        let spent = selector::spent(query, standings, cases.len());
+        Scored::all(cases, &worth, &spent, query)
     }
 
     /// Checks people of a deck again before a page shows them: every filter, by what holds now. Keeps the order.

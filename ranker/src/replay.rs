@@ -114,7 +114,10 @@ impl Recommender {
         };
         let found = trace.entrants.iter().enumerate();
         let candidates = found.map(|(rank, (seen, sources))| Candidate { user: seen.user, sources: sources.clone(), rank }).collect();
-        let (deck, again) = self.rank(request, &query, Found { candidates, degraded: trace.degraded.clone(), timings: Vec::new() })?;
+        let scored = trace.entrants.iter().map(|(seen, _)| seen.user);
+        let standings = Some(scored.zip(trace.standings.iter().copied()).collect());
+        let found = Found { candidates, degraded: trace.degraded.clone(), timings: Vec::new(), standings };
+        let (deck, again) = self.rank(request, &query, found)?;
         match again.people().zip(trace.people()).find(|(here, there)| here != there) {
             // The portraits have the right versions, so only what the slabs of vectors made of them can differ.
             Some((here, _)) if again.entrants.len() == trace.entrants.len() => Err(ReplayError::Vectors(here.user)),

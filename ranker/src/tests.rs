@@ -24,6 +24,7 @@ use crate::sources::{Source, sources};
 use crate::testing::{Vectors, did, now, person, plain};
 use crate::{DeckRequest, FilterName, Parts, RankError, RankerConfig, Recheck, Recommender, SourceName, TermName};
 
+mod exposure;
 mod recall;
 mod replay;
 mod trilateration;
@@ -106,7 +107,7 @@ fn recompute(item: &DeckItem) {
     assert!(near(harmonic(a, b), item.sides.mutual), "the match is the harmonic mean");
     let d = item.draw;
     let f = f64::from;
-    let lift = f(d.popularity_exponent) * f(d.popularity).ln() + f(d.exposure_exponent) * f(d.exposure).ln();
+    let lift = f(d.popularity_exponent) * f(d.popularity).ln() + f(d.exposure_exponent) * f(d.exposure).ln() - f(d.budget);
     assert!(near(f(item.sides.mutual) * lift.exp(), item.score), "the score is match times popularity times exposure");
     let key = f(d.sharpness) * f(item.sides.mutual).ln() + lift + f(d.temperature) * f(d.noise);
     assert!((key - f(d.key)).abs() < 1e-3 * key.abs().max(1.0), "the key can be recomputed: {key} {}", d.key);
@@ -147,8 +148,8 @@ async fn every_stage_is_measured_and_every_source_found_somebody() {
     for source in SourceName::ALL {
         assert!(left("source", source.name()) > 0, "{source:?}");
     }
-    use FilterName::{Erased, NoPortrait, NotScored, NotSelected};
-    for filter in FilterName::ALL.iter().filter(|f| ![NoPortrait, NotScored, NotSelected, Erased].contains(f)) {
+    use FilterName::{EnoughToday, Erased, NoPortrait, NotScored, NotSelected};
+    for filter in FilterName::ALL.iter().filter(|f| ![NoPortrait, NotScored, NotSelected, EnoughToday, Erased].contains(f)) {
         assert!(left("filter", filter.name()) > 0, "{filter:?}");
     }
     for term in TermName::SIMILAR {

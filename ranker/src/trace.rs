@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use features::ids::UserId;
 use features::profile::Profile;
+use index::ledger::Standing;
 use index::table::VectorColumn;
 
 use crate::config::Effective;
@@ -36,6 +37,8 @@ pub struct Trace {
     pub overlays: Vec<(UserId, Arc<Profile>)>,
     /// What was done without.
     pub degraded: Vec<String>,
+    /// How everybody who was scored stood with exposure, in their order; empty where that did not count.
+    pub standings: Vec<Standing>,
     /// What was usual in the segments of these people, if the strategy read it.
     pub rates: Option<Rates>,
 }
@@ -78,6 +81,7 @@ impl Trace {
         viewer: &Face<'_>,
         entrants: &[Entrant<'_>],
         degraded: &[String],
+        standings: &[Standing],
     ) -> Self {
         let faces = || std::iter::once(viewer).chain(entrants.iter().map(|entrant| &entrant.pair.candidate));
         let overlaid = faces().filter(|face| face.overlaid());
@@ -89,6 +93,7 @@ impl Trace {
             entrants: entrants.iter().map(|entrant| (Seen::of(&entrant.pair.candidate), entrant.sources.clone())).collect(),
             overlays: overlaid.map(|face| (face.user(), Arc::new(face.profile().clone()))).collect(),
             degraded: degraded.to_vec(),
+            standings: standings.to_vec(),
             rates: strategy.reads_rates().then(|| query.rates.within(faces().filter_map(Face::city))),
         }
     }

@@ -4,9 +4,12 @@
 //!   and of two at the same time the one that protects (block over unblock).
 //! - A block is in force the moment `apply` returns.
 //! - Blocks and friendships are symmetric in effect: either side's word counts.
+//! - To how many somebody was shown today follows from who was shown to whom when, and on which days somebody was there is kept ([`Ledger::standings`]).
 //! - The likes are also kept the other way round and bounded, for recall by those who like alike ([`CoLikes`]); they follow from the rest.
 
+mod calendar;
 mod list;
+mod received;
 mod state;
 
 use std::collections::HashSet;
@@ -17,14 +20,33 @@ use chrono::{DateTime, TimeDelta, Utc};
 use features::event::{InteractionEvent, InteractionKind};
 use features::ids::UserId;
 
+use self::received::day;
 use self::state::{Person, State};
 use crate::IndexError;
 use crate::co_likes::{CoLiked, CoLikes, KeptWord, Reach};
 use crate::snapshot::{OffsetMap, Reader, Writer};
 
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// People of a section of a snapshot: the ledger is locked for as long as it takes to serialise so many.
 const SECTION: usize = 1_000;
+
+/// Who counts as having come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Return {
+    /// Days (UTC) on which they did nothing, at least; 1 to 63.
+    pub away_days: u32,
+    /// Days ago they came back at most, today being one; 0: nobody counts.
+    pub within_days: u32,
+}
+
+/// How somebody stands with exposure at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// People they were shown to on this day (UTC) so far. Whoever is shown them again on a later day counts there.
+    pub received: u32,
+    /// Whether they came back lately.
+    pub returned: bool,
+}
 
 /// Relations and exposures of everybody, in memory.
 #[derive(Debug, Default)]
@@ -140,6 +162,22 @@ impl Ledger {
     pub fn shown_set(&self, viewer: UserId, now: DateTime<Utc>, window: TimeDelta) -> HashSet<UserId> {
         let after = (now - window).timestamp();
         self.with(|s| s.shown_to(viewer.0).filter(|(_, at)| *at > after).map(|(user, _)| UserId(user)).collect())
+    }
+
+    /// How everybody of `users` stands at `now`, in their order, under one lock. Counts of today and yesterday (UTC, by the newest exposure) are kept; of
+    /// earlier days everybody has received 0.
+    pub fn standings(&self, users: impl IntoIterator<Item = UserId>, now: DateTime<Utc>, back: Return) -> Vec<Standing> {
+        let today = day(now.timestamp());
+        let one = |s: &State, user: UserId| Standing {
+            received: s.received(user.0, today),
+            returned: back.within_days > 0 && s.returned(user.0, today, back.away_days, back.within_days),
+        };
+        self.with(|s| users.into_iter().map(|user| one(s, user)).collect())
+    }
+
+    /// To how many somebody was shown on the day (UTC) of `now`: see [`Self::standings`].
+    pub fn received(&self, user: UserId, now: DateTime<Utc>) -> u32 {
+        self.with(|s| s.received(user.0, day(now.timestamp())))
     }
 
     /// Drops exposures older than `window`: they no longer matter. A few people at a time, so that nobody waits for all of them.

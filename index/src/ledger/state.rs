@@ -6,7 +6,9 @@ use features::event::{InteractionEvent, InteractionKind};
 use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Calendar;
 use super::list::List;
+use super::received::{Received, day};
 
 /// The last word of one person about another: positive or not, and when (microseconds).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,8 @@ pub(super) struct Person {
     /// True: likes or follows; false: unfollowed.
     likes: List<Word>,
     passes: List<i64>,
+    /// When they did any of it.
+    days: Calendar,
 }
 
 /// Everybody.
@@ -35,6 +39,9 @@ pub(super) struct State {
     /// Of everybody, who has ever blocked or unblocked them; follows from the people. So the lists of one person tell of all blocks that concern them.
     #[serde(skip)]
     blocked_by: HashMap<u64, List<()>, RandomState>,
+    /// Who was shown to how many, lately; follows from the people.
+    #[serde(skip)]
+    received: Received,
 }
 
 /// The later word wins; at the same time the positive one.
@@ -44,9 +51,11 @@ fn say(words: &mut List<Word>, about: u64, word: Word) {
     }
 }
 
-/// The later time wins; whether there was none before.
-fn mark(times: &mut List<i64>, about: u64, at: i64) -> bool {
-    times.get(&about).is_none_or(|old| at > *old) && times.insert(about, at).is_none()
+/// The later time wins.
+fn mark(times: &mut List<i64>, about: u64, at: i64) {
+    if times.get(&about).is_none_or(|old| at > *old) {
+        times.insert(about, at);
+    }
 }
 
 impl State {
@@ -57,13 +66,21 @@ impl State {
             self.blocked_by.entry(target).or_default().insert(event.actor_id.0, ());
         }
         let person = self.people.entry(event.actor_id.0).or_default();
+        person.days.mark(day(event.event_time.timestamp()));
         match event.kind {
-            InteractionKind::Impression => self.exposures += usize::from(mark(&mut person.shown, target, event.event_time.timestamp())),
+            InteractionKind::Impression => {
+                let (at, before) = (event.event_time.timestamp(), person.shown.get(&target).copied());
+                if before.is_none_or(|before| at > before) {
+                    person.shown.insert(target, at);
+                    self.received.shown(target, at, before);
+                }
+                self.exposures += usize::from(before.is_none());
+            }
             InteractionKind::Like | InteractionKind::Follow => say(&mut person.likes, target, Word { yes: true, at }),
             InteractionKind::Unfollow => say(&mut person.likes, target, Word { yes: false, at }),
             InteractionKind::Block => say(&mut person.blocks, target, Word { yes: true, at }),
             InteractionKind::Unblock => say(&mut person.blocks, target, Word { yes: false, at }),
-            InteractionKind::Pass => drop(mark(&mut person.passes, target, at)),
+            InteractionKind::Pass => mark(&mut person.passes, target, at),
             InteractionKind::ProfileView | InteractionKind::Comment | InteractionKind::Reply | InteractionKind::Report => {}
         }
     }
@@ -111,6 +128,16 @@ impl State {
         self.people.get(&viewer).into_iter().flat_map(|p| p.shown.iter()).map(|(user, at)| (*user, *at))
     }
 
+    /// How many were shown the person on a day.
+    pub(super) fn received(&self, user: u64, day: i32) -> u32 {
+        self.received.of(user, day)
+    }
+
+    /// Whether the person came back lately: [`Calendar::returned`].
+    pub(super) fn returned(&self, user: u64, today: i32, away: u32, within: u32) -> bool {
+        self.people.get(&user).is_some_and(|person| person.days.returned(today, away, within))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.people.is_empty()
     }
@@ -133,11 +160,13 @@ impl State {
     pub(super) fn take(&mut self, people: Vec<(u64, Person)>) {
         for (user, person) in people {
             self.exposures += person.shown.len();
+            person.shown.iter().for_each(|(target, at)| self.received.shown(*target, *at, None));
             for (target, _) in person.blocks.iter() {
                 self.blocked_by.entry(*target).or_default().insert(user, ());
             }
             if let Some(old) = self.people.insert(user, person) {
                 self.exposures -= old.shown.len();
+                old.shown.iter().for_each(|(target, at)| self.received.gone(*target, *at));
             }
         }
     }
@@ -152,6 +181,7 @@ impl State {
         for user in users {
             if let Some(person) = self.people.get_mut(user) {
                 let held = person.shown.len();
+                person.shown.iter().filter(|(_, at)| **at <= before).for_each(|(target, at)| self.received.gone(*target, *at));
                 person.shown.retain(|_, at| *at > before);
                 self.exposures -= held - person.shown.len();
             }
@@ -159,7 +189,11 @@ impl State {
     }
 
     pub(super) fn forget(&mut self, user: u64) {
-        self.exposures -= self.people.remove(&user).map_or(0, |person| person.shown.len());
+        if let Some(person) = self.people.remove(&user) {
+            self.exposures -= person.shown.len();
+            person.shown.iter().for_each(|(target, at)| self.received.gone(*target, *at));
+        }
+        self.received.forget(user);
         self.blocked_by.remove(&user);
         for by in self.blocked_by.values_mut() {
             by.remove(&user);

@@ -36,6 +36,8 @@ pub struct RankerConfig {
     pub warm: WarmConfig,
     /// How chance and popularity enter.
     pub draw: DrawConfig,
+    /// How exposure is spread over a day.
+    pub exposure: ExposureConfig,
     /// How the drawn are put in order.
     pub selector: SelectorConfig,
     /// Overrides by region (the city of the viewer's profile): any of the sections above, in part.
@@ -56,6 +58,7 @@ impl Default for RankerConfig {
             curves: Curves::default(),
             warm: WarmConfig::default(),
             draw: DrawConfig::default(),
+            exposure: ExposureConfig::default(),
             selector: SelectorConfig::default(),
             regions: BTreeMap::new(),
             holdout: HoldoutConfig::default(),
@@ -286,8 +289,8 @@ impl Default for Curves {
 }
 
 /// How chance and popularity enter. An item's key is
-/// `sharpness·ln(match) + popularity_exponent·ln(popularity) − exposure_exponent·ln(1 + impressions/exposure_scale) + temperature·gumbel`;
-/// the deck is drawn in the order of the keys.
+/// `sharpness·ln(match) + popularity_exponent·ln(popularity) − exposure_exponent·ln(1 + impressions/exposure_scale) − budget + temperature·gumbel`;
+/// the deck is drawn in the order of the keys. What the budget takes off: [`ExposureConfig`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DrawConfig {
@@ -321,6 +324,29 @@ impl Default for DrawConfig {
     }
 }
 
+/// How exposure is spread over a day (UTC), and who has a right to it. What counts are people: being shown to the same viewer again counts once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExposureConfig {
+    /// People whom somebody is shown to in a day before they give way; 0: no budget.
+    pub daily_budget: u32,
+    /// What the budget takes off the key: `budget_strength · max(0, received/daily_budget − 1)`.
+    pub budget_strength: f64,
+    /// Who was shown today to so many times as many people as the mean of those scored for the deck (a mean below 1 counts as 1) stands behind
+    /// everybody else; 0: no cap.
+    pub pile_up_cap: f64,
+    /// Who did nothing for so many days and then something has come back, and shares the guaranteed places of newcomers.
+    pub returning_away_days: u32,
+    /// For so many days, that of the return being the first; 0: coming back guarantees nothing.
+    pub returning_days: u32,
+}
+
+impl Default for ExposureConfig {
+    fn default() -> Self {
+        Self { daily_budget: 0, budget_strength: 2.0, pile_up_cap: 1.5, returning_away_days: 7, returning_days: 2 }
+    }
+}
+
 /// How the drawn are put in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -331,7 +357,7 @@ pub struct SelectorConfig {
     pub look_ahead: usize,
     /// With how many people just before they are compared.
     pub window: usize,
-    /// Every so many positions at least one newcomer, as long as there are any; 0 guarantees none.
+    /// Every so many positions at least one newcomer or somebody who came back, as long as there are any; 0 guarantees none.
     pub newcomer_every: usize,
     /// Greatest share of a deck that may owe its place to one source alone, 0 to 1. Gives way when the deck would stay short.
     pub source_caps: BTreeMap<SourceName, f64>,

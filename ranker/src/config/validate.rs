@@ -60,6 +60,7 @@ impl RankerConfig {
         self.check_curves(check)?;
         self.check_warm(check)?;
         self.check_draw(check)?;
+        self.check_exposure(check)?;
         self.check_selector(check)
     }
 
@@ -142,6 +143,15 @@ impl RankerConfig {
         check.within("draw.popularity_ceiling", draw.popularity_ceiling, 1.0..=1_000.0)?;
         check.within("draw.exposure_exponent", draw.exposure_exponent, 0.0..=10.0)?;
         check.within("draw.exposure_scale", draw.exposure_scale, 0.1..=1e9)
+    }
+
+    fn check_exposure(&self, check: &Check) -> Result<(), ConfigError> {
+        let exposure = &self.exposure;
+        check.within("exposure.daily_budget", f64::from(exposure.daily_budget), 0.0..=1e9)?;
+        check.within("exposure.budget_strength", exposure.budget_strength, 0.0..=1_000.0)?;
+        check.within("exposure.pile_up_cap", exposure.pile_up_cap, 0.0..=1e6)?;
+        check.within("exposure.returning_away_days", f64::from(exposure.returning_away_days), 1.0..=60.0)?;
+        check.within("exposure.returning_days", f64::from(exposure.returning_days), 0.0..=60.0)
     }
 
     fn check_selector(&self, check: &Check) -> Result<(), ConfigError> {

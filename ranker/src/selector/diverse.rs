@@ -1,10 +1,10 @@
 //! By key, but not the same again: maximal marginal relevance over tags and vectors (Carbonell, Goldstein, SIGIR 1998), with
-//! caps per source and places for newcomers.
+//! caps per source and places for newcomers and for those who came back.
 //!
 //! For each position the next `look_ahead` by key compete; likeness to the one just before costs `diversity`, to those further
 //! back less and less, up to `window` people. Somebody whose
-//! sources have all used up their share waits, and comes only when the deck would otherwise stay short. When a run of
-//! `newcomer_every` positions would end without a newcomer, the best one left takes its last.
+//! sources have all used up their share waits, and comes only when the deck would otherwise stay short; after them comes who was shown to too many
+//! today. When a run of `newcomer_every` positions would end without a newcomer or somebody who came back, the best one left takes its last.
 
 use index::table::{VectorColumn, tag_overlap};
 
@@ -56,8 +56,9 @@ struct Table<'a, 'c> {
     alike: Alike,
     /// Places left to each source, in the order of [`SourceName`]; those without a cap have room for everybody.
     room: [usize; SourceName::ALL.len()],
-    newcomers: usize,
-    since_newcomer: usize,
+    /// Of those who stand, how many the guaranteed places are for.
+    guaranteed: usize,
+    since_guaranteed: usize,
 }
 
 impl<'a, 'c> Table<'a, 'c> {
@@ -73,10 +74,10 @@ impl<'a, 'c> Table<'a, 'c> {
         for (source, share) in &config.source_caps {
             room[*source as usize] = places(*share);
         }
-        let newcomers = scored.iter().filter(|s| s.newcomer).count();
+        let guaranteed = scored.iter().filter(|s| s.guaranteed()).count();
         let alike = Alike::new(scored.len(), config.window);
         let standing = scored.into_iter().map(Some).collect();
-        Self { config, standing, from: 0, slate: Vec::with_capacity(limit), alike, room, newcomers, since_newcomer: 0 }
+        Self { config, standing, from: 0, slate: Vec::with_capacity(limit), alike, room, guaranteed, since_guaranteed: 0 }
     }
 
     /// Somebody owes their place to a source without a cap, or to one with places left.
@@ -91,8 +92,11 @@ impl<'a, 'c> Table<'a, 'c> {
     }
 
     fn next(&mut self) -> Option<usize> {
-        let due = self.config.newcomer_every > 0 && self.newcomers > 0 && self.since_newcomer + 1 >= self.config.newcomer_every;
-        let mut people = if due { self.first(|p| p.newcomer) } else { self.first(|p| self.has_room(p)) };
+        let due = self.config.newcomer_every > 0 && self.guaranteed > 0 && self.since_guaranteed + 1 >= self.config.newcomer_every;
+        let mut people = if due { self.first(Scored::guaranteed) } else { self.first(|p| !p.draw.capped && self.has_room(p)) };
+        if people.is_empty() {
+            people = self.first(|p| !p.draw.capped);
+        }
         if people.is_empty() {
             people = self.first(|_| true);
         }
@@ -122,11 +126,11 @@ impl<'a, 'c> Table<'a, 'c> {
         while self.standing.get(self.from).is_some_and(Option::is_none) {
             self.from += 1;
         }
-        if person.newcomer {
-            self.newcomers -= 1;
-            self.since_newcomer = 0;
+        if person.guaranteed() {
+            self.guaranteed -= 1;
+            self.since_guaranteed = 0;
         } else {
-            self.since_newcomer += 1;
+            self.since_guaranteed += 1;
         }
         for source in &person.sources {
             let places = &mut self.room[*source as usize];

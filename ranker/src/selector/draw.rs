@@ -8,16 +8,17 @@ use crate::deck::Draw;
 use crate::query::Query;
 use crate::scorers::{exposure, popularity};
 use crate::selector::Scored;
+use crate::selector::budget::Spent;
 
 /// A worth of 0 is drawn as if it were this, because its logarithm would have no end.
 const LEAST_WORTH: f64 = 1e-6;
 
 /// The key of a candidate, and the score without chance. Depends on nobody else.
-pub(super) fn draw(worth: f64, signals: &Signals, user: UserId, query: &Query) -> (Draw, f32) {
+pub(super) fn draw(worth: f64, signals: &Signals, user: UserId, spent: &Spent, query: &Query) -> (Draw, f32) {
     let config = &query.config().draw;
     let (popularity, exposure) = (popularity(signals, config), exposure(signals, config));
     let noise = gumbel(query.seed, user);
-    let lift = config.popularity_exponent * popularity.ln() + config.exposure_exponent * exposure.ln();
+    let lift = config.popularity_exponent * popularity.ln() + config.exposure_exponent * exposure.ln() - spent.budget;
     let key = config.sharpness * worth.max(LEAST_WORTH).ln() + lift + config.temperature * noise;
     #[expect(clippy::cast_possible_truncation, reason = "written with 24 bits")]
     let f = |value: f64| value as f32;
@@ -28,6 +29,9 @@ pub(super) fn draw(worth: f64, signals: &Signals, user: UserId, query: &Query) -
         popularity_exponent: f(config.popularity_exponent),
         exposure_exponent: f(config.exposure_exponent),
         temperature: f(config.temperature),
+        received: spent.received,
+        budget: f(spent.budget),
+        capped: spent.capped,
         noise: f(noise),
         key: f(key),
     };

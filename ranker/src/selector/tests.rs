@@ -38,7 +38,7 @@ fn table(people: impl IntoIterator<Item = Portrait>) -> PortraitTable {
 
 fn scored<'a>(read: &'a Columns, viewer: &'a Face<'a>, user: u64, sources: &[SourceName], mutual: f64, query: &Query) -> Scored<'a> {
     let candidate = Face::of(read, UserId(user), now()).unwrap();
-    let (draw, score) = draw::draw(mutual, candidate.signals(), UserId(user), query);
+    let (draw, score) = draw::draw(mutual, candidate.signals(), UserId(user), &Spent::default(), query);
     let sides = Sides { viewer: 0.5, candidate: 0.5, mutual: mutual as f32 };
     let newcomer = candidate.joined_within(14);
     Scored {
@@ -51,6 +51,7 @@ fn scored<'a>(read: &'a Columns, viewer: &'a Face<'a>, user: u64, sources: &[Sou
         draw,
         propensity: 0.0,
         newcomer,
+        returning: false,
     }
 }
 
@@ -83,9 +84,9 @@ fn the_order_of_candidates_does_not_matter() {
 #[test]
 fn a_candidate_s_key_does_not_depend_on_who_else_is_there() {
     let query = query(&RankerConfig::default(), 9);
-    let alone = draw::draw(0.4, &Signals::default(), UserId(5), &query);
-    assert_eq!(alone, draw::draw(0.4, &Signals::default(), UserId(5), &query));
-    assert_ne!(alone.0.noise, draw::draw(0.4, &Signals::default(), UserId(6), &query).0.noise);
+    let alone = draw::draw(0.4, &Signals::default(), UserId(5), &Spent::default(), &query);
+    assert_eq!(alone, draw::draw(0.4, &Signals::default(), UserId(5), &Spent::default(), &query));
+    assert_ne!(alone.0.noise, draw::draw(0.4, &Signals::default(), UserId(6), &Spent::default(), &query).0.noise);
 }
 
 #[test]
@@ -99,7 +100,7 @@ fn gumbel_draws_follow_the_weights() {
     let (mut first, mut second_after_4) = ([0u32; 4], [0u32; 4]);
     for seed in 0..SEEDS {
         let query = Query { seed, ..base.clone() };
-        let key = |at: &usize| draw::draw(weights[*at], &Signals::default(), UserId(*at as u64 + 1), &query).0.key;
+        let key = |at: &usize| draw::draw(weights[*at], &Signals::default(), UserId(*at as u64 + 1), &Spent::default(), &query).0.key;
         let mut order: Vec<usize> = (0..4).collect();
         order.sort_by(|a, b| key(b).total_cmp(&key(a)));
         first[order[0]] += 1;
@@ -124,7 +125,7 @@ fn popularity_shifts_chances_and_exposure_spreads_them() {
     config.draw.temperature = 0.0;
     let query = query(&config, 1);
     let of = |like_rate: f32, impressions: f32| {
-        draw::draw(0.5, &Signals { like_rate, impressions, ..Signals::default() }, UserId(2), &query).0.key
+        draw::draw(0.5, &Signals { like_rate, impressions, ..Signals::default() }, UserId(2), &Spent::default(), &query).0.key
     };
     assert!(of(0.4, 0.0) > of(0.12, 0.0), "the liked come sooner");
     assert!(of(0.12, 500.0) < of(0.12, 5.0), "the much seen give way");
@@ -150,6 +151,33 @@ fn newcomers_have_their_places() {
     for (run, ten) in slate.chunks(10).enumerate() {
         assert!(ten.iter().any(|s| s.newcomer), "positions {run}0 to {run}9");
     }
+}
+
+#[test]
+fn who_came_back_shares_the_places_of_newcomers_and_who_had_enough_comes_last() {
+    let config = RankerConfig::default();
+    let query = query(&config, 4);
+    let table = table((1..=120).map(plain));
+    let read = table.read();
+    let viewer = Face::of(&read, UserId(1), now()).unwrap();
+    let one = |user: u64| {
+        let worth = if user > 110 { 0.01 } else { 0.9 };
+        let mut one = scored(&read, &viewer, user, &[SourceName::TasteContent], worth, &query);
+        (one.returning, one.draw.capped) = (user > 110, user <= 21);
+        one
+    };
+    let slate = Diverse.select(&query, (2..=120).map(one).collect(), 119);
+    for (run, ten) in slate.chunks(10).take(9).enumerate() {
+        assert!(ten.iter().any(|s| s.returning), "positions {run}0 to {run}9");
+    }
+    let capped: Vec<bool> = slate.iter().map(|s| s.draw.capped).collect();
+    assert!(capped[..99].iter().all(|capped| !capped) && capped[99..].iter().all(|capped| *capped), "{capped:?}");
+    let mut removed = Vec::new();
+    let (slate, _) = explained(&Diverse, &query, (2..=120).map(one).collect(), 90, &mut removed);
+    assert!(slate.iter().all(|s| !s.draw.capped));
+    let told = |filter: FilterName| removed.iter().filter(|r| r.filter == filter).count();
+    assert_eq!((told(FilterName::EnoughToday), told(FilterName::NotSelected)), (20, 9));
+    assert!(removed.iter().all(|r| r.filter != FilterName::EnoughToday || (r.reason.contains("today") && r.reason_zh.contains("今日"))));
 }
 
 #[test]

@@ -18,6 +18,6 @@ impl Strategy for Distance {
     }
 
     fn adapt(&self, config: &mut RankerConfig) {
-        sharp(&mut config.draw);
+        sharp(config);
     }
 }

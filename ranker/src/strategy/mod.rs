@@ -49,7 +49,7 @@ mod warm;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{DrawConfig, RankerConfig};
+use crate::config::RankerConfig;
 use crate::deck::{Side, Sides, Term};
 use crate::error::ConfigError;
 use crate::face::Pair;
@@ -178,9 +178,11 @@ impl Strategies {
 
 /// How a baseline is drawn: a worth one per mille higher comes first e times as often, so that the order is that of the worth, and equals
 /// stand in an order by chance. Nothing but the worth counts.
-fn sharp(draw: &mut DrawConfig) {
+fn sharp(config: &mut RankerConfig) {
+    let draw = &mut config.draw;
     (draw.temperature, draw.sharpness) = (1.0, 1_000.0);
     (draw.popularity_exponent, draw.exposure_exponent) = (0.0, 0.0);
+    (config.exposure.daily_budget, config.exposure.pile_up_cap) = (0, 0.0);
 }
 
 #[cfg(test)]

@@ -16,6 +16,6 @@ impl Strategy for Popularity {
     }
 
     fn adapt(&self, config: &mut RankerConfig) {
-        sharp(&mut config.draw);
+        sharp(config);
     }
 }

@@ -16,6 +16,6 @@ impl Strategy for Random {
     }
 
     fn adapt(&self, config: &mut RankerConfig) {
-        sharp(&mut config.draw);
+        sharp(config);
     }
 }

@@ -67,7 +67,7 @@ fn text(deck: &Deck) -> String {
 
 fn config(strategy: &str, diversity: f64, size: usize) -> RankerConfig {
     let json = serde_json::json!({
-        "strategy": strategy, "selector": {"diversity": diversity}, "deck": {"size": size},
+        "strategy": strategy, "selector": {"diversity": diversity}, "deck": {"size": size}, "exposure": {"daily_budget": 2, "pile_up_cap": 1.5},
         "regions": {"上海": {"weights": {"distance": 3.3}}},
         "experiments": {"closer": {"share": 1.0, "arms": {"control": {}, "near": {"overrides": {"weights": {"age": 0.1}}}}}}
     });
@@ -87,6 +87,11 @@ proptest! {
         parts.rates.refresh(&parts.table, now());
         let viewer = 1 + salt % (people + 3);
         parts.ledger.apply_all(&[did(viewer, 1 + salt % people + 1, Kind::Pass, TimeDelta::days(1))]);
+        // Some have been shown to many today, and some of them came back.
+        let shown = (0..salt % 400).map(|n| did(10_000 + n % 7, 1 + (salt / 7 + n * n) % people, Kind::Impression, TimeDelta::minutes(1)));
+        parts.ledger.apply_all(&shown.collect::<Vec<_>>());
+        let back = [did(1 + salt % people, 20_000, Kind::Like, TimeDelta::days(12)), did(1 + salt % people, 20_001, Kind::Like, TimeDelta::hours(1))];
+        parts.ledger.apply_all(&back);
         let position = moved.then_some(Position { lat: 31.1, lon: 121.3 });
         let request = DeckRequest { seed, limit, position, ..request(viewer) };
         let (deck, mut trace) = traced(&parts, &config(strategy, diversity, 60), &request);

@@ -1,6 +1,7 @@
 //! `eval`: the protocols of evaluation, on the lake.
 
 mod lake;
+mod town;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,6 +40,10 @@ pub(super) enum EvalCommand {
     Partners(PartnersArgs),
     /// The ranking, its parts and the arms of experiments against what people did in a lake after a split in time: imported, simulated or lived.
     Lake(lake::LakeArgs),
+    /// Every strategy in a simulated town, where the hidden truth tells what each page is worth, and how far from the best it is.
+    Town(town::TownArgs),
+    /// What fairness costs: a simulated town lives some days with each setting of the knobs; matches against how unevenly likes fall.
+    Fairness(town::FairnessArgs),
     /// What other policies would have earned, from a log with propensities: IPS, SNIPS, direct, doubly robust.
     OffPolicy(OffPolicyArgs),
 }
@@ -126,6 +131,8 @@ pub(super) async fn run(global: &Global, command: EvalCommand) -> anyhow::Result
     match command {
         EvalCommand::OffPolicy(args) => off_policy::run(args).await,
         EvalCommand::Lake(args) => lake::run(global, args).await,
+        EvalCommand::Town(args) => town::run(global, args).await,
+        EvalCommand::Fairness(args) => town::fairness(global, args).await,
         EvalCommand::Meetings(args) => {
             let found = meetings(&lake().await?, &args).await?;
             args.common.output.tell("Meetings: who will match 见面：谁会互相喜欢", &found)

@@ -1,4 +1,5 @@
-//! How good the matching is, on what really happened: the protocols of [`ranker::eval::protocols`] on the lake.
+//! How good the matching is: on what really happened, by the protocols of [`ranker::eval::protocols`] on the lake, and in the simulated town, where the
+//! truth is known ([`town`]).
 //!
 //! Promises:
 //! - rows come from the lake, where the gate has filed them; only sign-up answers, which are no part of a profile, come from a file;
@@ -16,6 +17,7 @@ mod meetings;
 pub mod off_policy;
 mod partners;
 pub mod report;
+pub mod town;
 
 pub use self::answers::answers;
 pub use self::contacts::contacts;

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::{DateTime, Utc};
 use features::ids::UserId;
 use features::profile::Position;
+use index::ledger::Standing;
 use ranker::config::Effective;
 use ranker::deck::PortraitVersion;
 use ranker::warm::Rates;
@@ -25,6 +26,7 @@ const MOST_BYTES: usize = 8 << 20;
 const OVERLAID: u8 = 1;
 const CONTENT: u8 = 2;
 const TASTE: u8 = 4;
+const RETURNED: u8 = 8;
 
 /// A record cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,8 @@ struct Packed {
     found_by: Vec<u16>,
     /// Profiles as JSON.
     overlays: Vec<(u64, String)>,
+    /// How often those who were scored had been shown that day; empty where that did not count.
+    received: Vec<u32>,
     rates: Option<Rates>,
 }
 
@@ -79,6 +83,8 @@ impl Packed {
         let newest = people().map(|seen| seen.portrait.version).max().unwrap_or(0);
         let bit = |on: bool, bit: u8| if on { bit } else { 0 };
         let flags = |seen: &Seen| bit(seen.overlaid, OVERLAID) | bit(seen.content, CONTENT) | bit(seen.taste, TASTE);
+        // The viewer stands first.
+        let returned = std::iter::once(false).chain(trace.standings.iter().map(|s| s.returned)).chain(std::iter::repeat(false));
         let bits = |sources: &[SourceName]| sources.iter().fold(0u16, |bits, source| bits | 1 << *source as u16);
         let json = |profile| serde_json::to_string(profile).expect("a profile is JSON");
         Self {
@@ -93,9 +99,10 @@ impl Packed {
             users: people().map(|seen| seen.user.0).collect(),
             generations: people().map(|seen| seen.portrait.generation).collect(),
             behind: people().map(|seen| newest - seen.portrait.version).collect(),
-            flags: people().map(flags).collect(),
+            flags: people().map(flags).zip(returned).map(|(flags, returned)| flags | bit(returned, RETURNED)).collect(),
             found_by: trace.entrants.iter().map(|(_, sources)| bits(sources)).collect(),
             overlays: trace.overlays.iter().map(|(user, profile)| (user.0, json(&**profile))).collect(),
+            received: trace.standings.iter().map(|standing| standing.received).collect(),
             rates: trace.rates.clone(),
         }
     }
@@ -106,6 +113,10 @@ impl Packed {
         if [self.generations.len(), self.behind.len(), self.flags.len(), self.found_by.len() + 1] != [many; 4] {
             return Err(damaged("its columns differ in length"));
         }
+        if ![0, many - 1].contains(&self.received.len()) {
+            return Err(damaged("its columns differ in length"));
+        }
+        let standing = |(at, received): (usize, &u32)| Standing { received: *received, returned: self.flags[at + 1] & RETURNED != 0 };
         let seen = |at: usize| -> Result<Seen, RecordError> {
             let version = self.newest.checked_sub(self.behind[at]).ok_or_else(|| damaged("a version lies before 0"))?;
             let flag = |bit: u8| self.flags[at] & bit != 0;
@@ -140,6 +151,7 @@ impl Packed {
             entrants: entrants.collect::<Result<_, RecordError>>()?,
             overlays: self.overlays.iter().map(profile).collect::<Result<_, RecordError>>()?,
             degraded: beside.degraded.to_vec(),
+            standings: self.received.iter().enumerate().map(standing).collect(),
             rates: self.rates,
         })
     }
@@ -199,6 +211,8 @@ mod tests {
                 let birth = chrono::NaiveDate::from_ymd_opt(1996, 3, 1).unwrap();
                 let config = RankerConfig { strategy: "random".to_owned(), ..RankerConfig::default() };
                 let json = serde_json::to_string(&config).unwrap();
+                let stood = |n: usize| Standing { received: n as u32 * 3, returned: n % 3 == 1 };
+                let standings = if seed % 3 == 0 { Vec::new() } else { (0..entrants.len()).map(stood).collect() };
                 Trace {
                     request: DeckRequest {
                         viewer: viewer.user,
@@ -214,6 +228,7 @@ mod tests {
                     entrants,
                     overlays: vec![(UserId(7), Arc::new(Profile::new("小红", Gender::Female, birth, now)))],
                     degraded: vec!["source hot: panicked".to_owned()],
+                    standings,
                     rates: (seed % 2 == 0).then(Rates::default),
                 }
             },

@@ -33,6 +33,13 @@ pub struct Resident {
     pub(super) wakes: f64,
 }
 
+impl Resident {
+    /// How often they open the app on a day, on average.
+    pub fn sessions_a_day(&self) -> f64 {
+        self.activity
+    }
+}
+
 /// The people of a town.
 pub(super) fn residents(spec: &TownSpec) -> Vec<Resident> {
     (0..spec.users).map(|i| resident(spec, i)).collect()

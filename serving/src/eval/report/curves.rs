@@ -66,8 +66,11 @@ fn frame(svg: &mut String, plot: &Curves, across: &Axis, up: &Axis) {
 
 fn one(svg: &mut String, series: &Series, kind: usize, [across, up]: [&Axis; 2]) {
     let place = |point: &Point| (across.at(point.x), up.at(point.y));
-    let path: Vec<String> = series.points.iter().map(|p| format!("{:.1},{:.1}", place(p).0, place(p).1)).collect();
-    let _ = write!(svg, "<g class=\"s{kind}\"><polyline points=\"{}\"/>", path.join(" "));
+    let _ = write!(svg, "<g class=\"s{kind}\">");
+    if series.joined {
+        let path: Vec<String> = series.points.iter().map(|p| format!("{:.1},{:.1}", place(p).0, place(p).1)).collect();
+        let _ = write!(svg, "<polyline points=\"{}\"/>", path.join(" "));
+    }
     for point in &series.points {
         let (x, y) = place(point);
         let _ = write!(svg, "<g><title>{}</title>", escaped(&point.label));

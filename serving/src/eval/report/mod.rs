@@ -9,12 +9,14 @@ mod dots;
 mod html;
 mod parquet;
 mod plot;
+mod svg;
 mod words;
 
 pub(crate) use self::axis::told;
 pub use self::html::write_html;
 pub use self::parquet::write_parquet;
 pub use self::plot::{Curves, Dot, Dots, Plot, Point, Series};
+pub use self::svg::write_svg;
 
 /// Rows of a reliability table have metrics that begin with this; they are told apart from the measures.
 pub const RELIABILITY: &str = "reliability_";

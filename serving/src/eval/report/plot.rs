@@ -53,11 +53,13 @@ pub struct Curves {
     pub series: Vec<Series>,
 }
 
-/// Points that belong together, joined in their order.
+/// Points that belong together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     /// Its name.
     pub name: String,
+    /// Whether a line goes from each point to the next.
+    pub joined: bool,
     /// The points.
     pub points: Vec<Point>,
 }
@@ -103,6 +105,7 @@ impl Plot {
     pub fn reliability(title: &str, series: &[(&str, &Reliability)]) -> Self {
         let one = |(name, table): &(&str, &Reliability)| Series {
             name: (*name).to_owned(),
+            joined: true,
             points: table
                 .bins
                 .iter()

@@ -1,7 +1,7 @@
 //! What the metrics mean, in both languages.
 
 /// Names of metrics (what follows an `@` left out) and what they say.
-const MEANINGS: [(&str, &str, &str); 19] = [
+const MEANINGS: [(&str, &str, &str); 24] = [
     ("auc", "AUC: how often one that happened is scored above one that did not", "AUC：发生者得分高于未发生者的概率"),
     ("auc_gain", "AUC gain: how much better one orders than another on the same rows", "AUC 差：同样的数据上排序好多少"),
     ("ndcg", "NDCG: how far up the list the right ones stand, 1 at best", "NDCG：正确的人排得多靠前，最好为 1"),
@@ -24,6 +24,15 @@ const MEANINGS: [(&str, &str, &str); 19] = [
     ("gini_likes", "Gini of received likes: 0 when everybody gets equally many", "收到喜欢的基尼系数：人人相等为 0"),
     ("top_share", "Top share: what part the most favoured get", "头部份额：最受欢迎者所占的部分"),
     ("regret", "Regret: what the best possible list would have gained more", "遗憾：与最优列表的差距"),
+    (
+        "regret_per_100",
+        "Regret: expected matches per 100 impressions that the best possible page has more",
+        "遗憾：每 100 次曝光比最优少的期望互相喜欢数",
+    ),
+    ("likes_per_100", "Expected likes per 100 impressions", "每 100 次曝光的期望喜欢数"),
+    ("matches_over_popularity", "Expected matches, those of popularity alone being 1", "期望互相喜欢数（只按热度为 1）"),
+    ("matches_of_greedy", "Expected matches, those of sorting by the match alone being 1", "期望互相喜欢数（只看匹配度排序为 1）"),
+    ("newcomers_share", "The share of impressions that newcomers receive", "新人得到的曝光比例"),
     ("first_match", "First match of newcomers", "新人的首次互相喜欢"),
 ];
 

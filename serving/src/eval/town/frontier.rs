@@ -1,0 +1,61 @@
+//! The picture of what fairness costs: matches against the Gini of received likes.
+
+use std::collections::BTreeMap;
+
+use ranker::eval::Row;
+
+use super::fairness::{CONFIGURED, GREEDY, JOINT};
+use crate::eval::report::{Curves, Point, Series};
+
+/// Matches as a share of greedy's, by how unevenly expected likes fall: one point a setting, the frontier (no other setting has more matches at a lower Gini)
+/// joined, the configuration marked.
+pub fn frontier(rows: &[Row]) -> Curves {
+    let mut settings: BTreeMap<&str, (Option<f64>, Option<&Row>)> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.slice == "all") {
+        let entry = settings.entry(&row.strategy).or_default();
+        match row.metric.as_str() {
+            "gini_likes" => entry.0 = Some(row.value),
+            "matches_of_greedy" => entry.1 = Some(row),
+            _ => {}
+        }
+    }
+    let points = settings.into_iter().filter_map(|(name, (x, row))| {
+        let (x, row) = (x?, row?);
+        let label = format!("{name}: Gini {x:.3}, matches {:.3} of greedy", row.value);
+        Some((name, Point { x, y: row.value, interval: row.low.zip(row.high), label }))
+    });
+    let points: Vec<(&str, Point)> = points.collect();
+    let series = |name: &str, joined: bool, wanted: &dyn Fn(&str) -> bool| Series {
+        name: name.to_owned(),
+        joined,
+        points: points.iter().filter(|(setting, _)| wanted(setting)).map(|(_, point)| point.clone()).collect(),
+    };
+    let single = |name: &str| name.contains('=') && !name.starts_with(JOINT);
+    let plain = |point: &Point| Point { interval: None, ..point.clone() };
+    let best = best(points.iter().map(|(_, point)| plain(point)).collect());
+    Curves {
+        title: "What fairness costs 公平的代价".to_owned(),
+        axes: ["Gini of received likes 收到喜欢的基尼系数".to_owned(), "matches, greedy = 1 互相喜欢数（贪心为 1）".to_owned()],
+        diagonal: false,
+        series: vec![
+            series("configured 当前配置", false, &|name| name == CONFIGURED),
+            series("one knob 单项调节", false, &single),
+            series("several knobs 联合调节", false, &|name| name.starts_with(JOINT)),
+            series("greedy 只看匹配", false, &|name| name == GREEDY),
+            series("popularity, random 热度、随机", false, &|name| name == "popularity" || name == "random"),
+            Series { name: "frontier 前沿".to_owned(), joined: true, points: best },
+        ],
+    }
+}
+
+/// Points that no other beats in both, from the lowest Gini to the most matches.
+fn best(mut points: Vec<Point>) -> Vec<Point> {
+    points.sort_by(|a, b| a.x.total_cmp(&b.x).then(b.y.total_cmp(&a.y)));
+    let mut best: Vec<Point> = Vec::new();
+    for point in points {
+        if best.last().is_none_or(|last| point.y > last.y) {
+            best.push(point);
+        }
+    }
+    best
+}
