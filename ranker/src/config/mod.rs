@@ -307,12 +307,12 @@ pub struct DrawConfig {
 impl Default for DrawConfig {
     fn default() -> Self {
         Self {
-            temperature: 1.0,
+            temperature: 0.5,
             sharpness: 8.0,
             popularity_exponent: 0.4,
             popularity_floor: 0.25,
             popularity_ceiling: 4.0,
-            exposure_exponent: 0.2,
+            exposure_exponent: 1.0,
             exposure_scale: 50.0,
         }
     }
@@ -337,7 +337,7 @@ pub struct ExposureConfig {
 
 impl Default for ExposureConfig {
     fn default() -> Self {
-        Self { daily_budget: 0, budget_strength: 2.0, pile_up_cap: 1.5, returning_away_days: 7, returning_days: 2 }
+        Self { daily_budget: 0, budget_strength: 2.0, pile_up_cap: 1.0, returning_away_days: 7, returning_days: 2 }
     }
 }
 

@@ -89,6 +89,7 @@ fn gumbel_draws_follow_the_weights() {
     const SEEDS: u64 = 20_000;
     let mut config = RankerConfig::default();
     (config.draw.sharpness, config.draw.popularity_exponent, config.draw.exposure_exponent) = (1.0, 0.0, 0.0);
+    config.draw.temperature = 1.0;
     let base = query(&config, 0);
     let weights = [0.1, 0.2, 0.3, 0.4];
     let (mut first, mut second_after_4) = ([0u32; 4], [0u32; 4]);

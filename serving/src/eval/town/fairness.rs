@@ -16,6 +16,10 @@ use super::measure::{Impression, beside, quotient, rate, spread};
 pub(super) const GREEDY: &str = "greedy";
 /// The configuration as it stands.
 pub(super) const CONFIGURED: &str = "configured";
+/// Sorted by how liked people are.
+pub(super) const POPULARITY: &str = "popularity";
+/// In no order.
+pub(super) const RANDOM: &str = "random";
 /// Begins the names of settings of several knobs.
 pub(super) const JOINT: &str = "joint ";
 /// Settings that live at the same time.
@@ -96,8 +100,8 @@ fn settings(ranker: &RankerConfig, knobs: &[String]) -> anyhow::Result<Vec<Setti
     let named = |name: &str| greedy(RankerConfig { strategy: name.to_owned(), ..base.clone() });
     let mut settings = vec![
         (GREEDY.to_owned(), greedy(base.clone())),
-        ("popularity".to_owned(), named("popularity")),
-        ("random".to_owned(), named("random")),
+        (POPULARITY.to_owned(), named(POPULARITY)),
+        (RANDOM.to_owned(), named(RANDOM)),
         (CONFIGURED.to_owned(), base.clone()),
     ];
     let wanted = |name: &str| knobs.is_empty() || knobs.iter().any(|knob| knob == name);

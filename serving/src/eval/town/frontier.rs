@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use ranker::eval::Row;
 
-use super::fairness::{CONFIGURED, GREEDY, JOINT};
+use super::fairness::{CONFIGURED, GREEDY, JOINT, POPULARITY, RANDOM};
 use crate::eval::report::{Curves, Point, Series};
 
 /// Matches as a share of greedy's, by how unevenly expected likes fall: one point a setting, the frontier (no other setting has more matches at a lower Gini)
-/// joined, the configuration marked.
+/// joined, the configuration marked, with its interval. Popularity lies so far off that the rest would shrink to a dot: it is in the rows only.
 pub fn frontier(rows: &[Row]) -> Curves {
     let mut settings: BTreeMap<&str, (Option<f64>, Option<&Row>)> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.slice == "all") {
@@ -24,25 +24,26 @@ pub fn frontier(rows: &[Row]) -> Curves {
         let label = format!("{name}: Gini {x:.3}, matches {:.3} of greedy", row.value);
         Some((name, Point { x, y: row.value, interval: row.low.zip(row.high), label }))
     });
-    let points: Vec<(&str, Point)> = points.collect();
-    let series = |name: &str, joined: bool, wanted: &dyn Fn(&str) -> bool| Series {
-        name: name.to_owned(),
-        joined,
-        points: points.iter().filter(|(setting, _)| wanted(setting)).map(|(_, point)| point.clone()).collect(),
-    };
-    let single = |name: &str| name.contains('=') && !name.starts_with(JOINT);
+    let points: Vec<(&str, Point)> = points.filter(|(name, _)| *name != POPULARITY).collect();
     let plain = |point: &Point| Point { interval: None, ..point.clone() };
+    let series = |name: &str, wanted: &dyn Fn(&str) -> bool| Series {
+        name: name.to_owned(),
+        joined: false,
+        points: points.iter().filter(|(setting, _)| wanted(setting)).map(|(_, point)| plain(point)).collect(),
+    };
+    let configured = points.iter().filter(|(name, _)| *name == CONFIGURED).map(|(_, point)| point.clone()).collect();
+    let single = |name: &str| name.contains('=') && !name.starts_with(JOINT);
     let best = best(points.iter().map(|(_, point)| plain(point)).collect());
     Curves {
         title: "What fairness costs 公平的代价".to_owned(),
         axes: ["Gini of received likes 收到喜欢的基尼系数".to_owned(), "matches, greedy = 1 互相喜欢数（贪心为 1）".to_owned()],
         diagonal: false,
         series: vec![
-            series("configured 当前配置", false, &|name| name == CONFIGURED),
-            series("one knob 单项调节", false, &single),
-            series("several knobs 联合调节", false, &|name| name.starts_with(JOINT)),
-            series("greedy 只看匹配", false, &|name| name == GREEDY),
-            series("popularity, random 热度、随机", false, &|name| name == "popularity" || name == "random"),
+            Series { name: "configured 当前配置".to_owned(), joined: false, points: configured },
+            series("one knob 单项调节", &single),
+            series("several knobs 联合调节", &|name| name.starts_with(JOINT)),
+            series("greedy 只看匹配", &|name| name == GREEDY),
+            series("random 随机", &|name| name == RANDOM),
             Series { name: "frontier 前沿".to_owned(), joined: true, points: best },
         ],
     }

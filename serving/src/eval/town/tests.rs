@@ -92,7 +92,13 @@ async fn knobs_that_spread_exposure_do() {
 #[tokio::test]
 async fn the_picture_has_every_setting_and_a_frontier() {
     let row = |strategy: &str, metric: &str, value: f64| Row::plain(strategy, "all", metric, value);
-    let settings = [("greedy", 0.6, 1.0), ("configured", 0.5, 0.97), ("temperature=2", 0.55, 0.8), ("joint a=1 b=2", 0.4, 0.9)];
+    let settings = [
+        ("popularity", 0.9, 1.4),
+        ("greedy", 0.6, 1.0),
+        ("configured", 0.5, 0.97),
+        ("temperature=2", 0.55, 0.8),
+        ("joint a=1 b=2", 0.4, 0.9),
+    ];
     let rows: Vec<Row> =
         settings.iter().flat_map(|(name, x, y)| [row(name, "gini_likes", *x), row(name, "matches_of_greedy", *y)]).collect();
     let plot = frontier(&rows);
