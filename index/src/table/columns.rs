@@ -67,9 +67,8 @@ impl Columns {
             tags: self.words.tags(&portrait.tags),
             liked_tags: self.words.tags(&portrait.liked_tags),
             profile: Packed::of(profile),
-            overlaid: false,
         };
-        let at = self.put(row, profile) as usize;
+        let at = self.put(row, profile, false) as usize;
         self.content.set(at, portrait.content.as_ref());
         self.taste.set(at, portrait.taste.as_ref());
         true
@@ -80,13 +79,12 @@ impl Columns {
         let mut row = old.map_or_else(|| Row::begun(user.0), |row| *row);
         row.profile = Packed::of(profile);
         row.completeness = profile.completeness();
-        row.overlaid = true;
-        self.put(row, profile);
+        self.put(row, profile, true);
     }
 
-    fn put(&mut self, row: Row, profile: &Profile) -> u32 {
+    fn put(&mut self, row: Row, profile: &Profile, overlaid: bool) -> u32 {
         let city = profile.city.as_deref().map(|city| self.words.number(city));
-        self.place(row, Limits::of(profile, city), epoch_days(profile.birth_date), profile.created_at)
+        self.place(row, Limits::of(profile, city, overlaid), epoch_days(profile.birth_date), profile.created_at)
     }
 
     /// Puts a row in its place, or on a free one.
@@ -255,7 +253,7 @@ impl Columns {
 
     /// Whether the profile was changed here and is newer than the portrait of [`Self::version`].
     pub fn overlaid(&self, row: u32) -> bool {
-        self.at(row).overlaid
+        self.limits(row).overlaid
     }
 
     /// Whether the person may be shown.

@@ -25,8 +25,6 @@ pub(super) struct Row {
     pub(super) tags: Box<[Tag]>,
     pub(super) liked_tags: Box<[Tag]>,
     pub(super) profile: Packed,
-    /// Whether the profile is newer than the portrait of that version.
-    pub(super) overlaid: bool,
 }
 
 impl Row {
@@ -41,7 +39,6 @@ impl Row {
             tags: Box::default(),
             liked_tags: Box::default(),
             profile: Packed::default(),
-            overlaid: true,
         }
     }
 }
@@ -69,11 +66,13 @@ pub struct Limits {
     pub height_cm: Option<u16>,
     /// Neither hidden nor banned.
     pub visible: bool,
+    /// Whether the profile is newer than the portrait of the row's version.
+    pub(super) overlaid: bool,
 }
 
 impl Limits {
     /// What the profile says; `city` is the number of its city's name.
-    pub(super) fn of(profile: &Profile, city: Option<u32>) -> Self {
+    pub(super) fn of(profile: &Profile, city: Option<u32>, overlaid: bool) -> Self {
         let wants = &profile.preferences;
         Self {
             cell: profile.position.and_then(cell).map_or(0, u64::from),
@@ -86,6 +85,7 @@ impl Limits {
             education: profile.education,
             height_cm: profile.height_cm,
             visible: profile.visible(),
+            overlaid,
         }
     }
 
