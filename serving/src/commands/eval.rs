@@ -221,6 +221,15 @@ impl Output {
         if bins.is_empty() { Ok(()) } else { say(render(&bins, Format::Table)?) }
     }
 
+    /// The same for rows without reliability tables.
+    fn tell_rows(&self, title: &str, rows: &[Row], plots: &[Plot]) -> anyhow::Result<()> {
+        self.write(title, rows, plots)?;
+        if self.report.format != Format::Table {
+            return say(render(rows, self.report.format)?);
+        }
+        say(render(&rows.iter().map(Line::of).collect::<Vec<_>>(), Format::Table)?)
+    }
+
     fn write(&self, title: &str, rows: &[Row], plots: &[Plot]) -> anyhow::Result<()> {
         if let Some(file) = &self.parquet {
             write_parquet(file, rows).with_context(|| "--parquet")?;

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use features::decay::weight;
 use features::event::{InteractionEvent, InteractionKind};
 use features::ids::{UserId, derived_event_id};
-use features::portrait::{IMPRESSIONS_HALF_LIFE, Portrait};
+use features::portrait::{BEHAVIOUR_HALF_LIFE, IMPRESSIONS_HALF_LIFE, Portrait, unanswered};
 use ranker::chance::{Purpose, bits, uniform};
 use ranker::{DeckRequest, Parts, Recommender};
 
@@ -76,7 +76,7 @@ pub(super) async fn live(
     for (at, visit) in (0..).zip(visits) {
         if today != Some(visit.at.date_naive()) {
             today = Some(visit.at.date_naive());
-            market.refresh_hot(&life.parts, visit.at);
+            market.refresh(&life.parts, visit.at);
         }
         let seed = bits(seed, Purpose::Sample, UserId(at));
         let limit = usize::try_from(page)?;
@@ -104,6 +104,8 @@ impl Life<'_> {
             }
             self.count(*candidate, answer, at, "popularity", ["impressions", "likes", "passes"]);
             self.count(visit.viewer, answer, at, "given", ["seen", "likes_given", "passes_given"]);
+            self.look(*candidate, "popularity", answer, at, place);
+            self.look(visit.viewer, "given", answer, at, place);
         }
         self.parts.ledger.apply_all(&events);
         for user in page.iter().chain([&visit.viewer]) {
@@ -121,6 +123,17 @@ impl Life<'_> {
             return Some(InteractionKind::Like);
         }
         (uniform(own, Purpose::Sample, candidate) < PASSES).then_some(InteractionKind::Pass)
+    }
+
+    /// Adds a look at a position of a page, and the like that may have answered it, as `features/sql` would.
+    fn look(&mut self, user: UserId, set: &str, answer: Option<InteractionKind>, at: DateTime<Utc>, place: i64) {
+        let Some(portrait) = self.people.get_mut(&user) else { return };
+        let (unit, liked) = (weight(at, BEHAVIOUR_HALF_LIFE), answer == Some(InteractionKind::Like));
+        let looked = if liked { 1.0 } else { unanswered(u32::try_from(place).unwrap_or(u32::MAX)) };
+        *portrait.counters.entry(format!("{set}.looked_d60")).or_default() += unit * looked;
+        if liked {
+            *portrait.counters.entry(format!("{set}.answered_d60")).or_default() += unit;
+        }
     }
 
     /// Adds to the counters of a portrait what `features/sql` would.

@@ -15,6 +15,7 @@ use index::table::PortraitTable;
 use index::vectors::ExactVectors;
 use pipelines::lake::write_events;
 use pipelines::past::Past;
+use ranker::warm::LiveRates;
 use ranker::{Parts, RankerConfig};
 use serde_json::Value;
 
@@ -69,11 +70,15 @@ impl Market {
         ledger.apply_all(&self.history);
         let hot = HotPool::default();
         hot.refresh(&table, self.now, self.hot_size);
-        Parts { vectors: Arc::new(ExactVectors::new(Arc::clone(&table))), table, ledger: Arc::new(ledger), hot: Arc::new(hot) }
+        let rates = LiveRates::default();
+        rates.refresh(&table, self.now);
+        let vectors = Arc::new(ExactVectors::new(Arc::clone(&table)));
+        Parts { vectors, table, ledger: Arc::new(ledger), hot: Arc::new(hot), rates: Arc::new(rates) }
     }
 
-    /// Computes a hot pool anew.
-    pub(super) fn refresh_hot(&self, parts: &Parts, now: DateTime<Utc>) {
+    /// Computes the hot pool and the priors of segments anew.
+    pub(super) fn refresh(&self, parts: &Parts, now: DateTime<Utc>) {
+        parts.rates.refresh(&parts.table, now);
         parts.hot.refresh(&parts.table, now, self.hot_size);
     }
 
