@@ -21,9 +21,11 @@ pub struct Effective {
 }
 
 impl Effective {
-    /// The values as JSON, as [`Self::from_json`] reads them.
+    /// The values as JSON, as [`Self::from_json`] reads them, to the last bit.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(&self.config).expect("numbers, strings and maps with string keys")
+        let mut json = serde_json::to_value(&self.config).expect("numbers, strings and maps with string keys");
+        each_value(&mut json, &mut wrap);
+        json.to_string()
     }
 
     /// Reads values that were written down; the version is that of the values as this program understands them.
@@ -31,8 +33,38 @@ impl Effective {
     /// # Errors
     /// When they have a key that this program does not know, or a wrong type.
     pub fn from_json(json: &str, experiments: Vec<String>) -> Result<Self, ConfigError> {
-        let config = serde_json::from_str(json).map_err(|e| ConfigError { field: "config".to_owned(), problem: e.to_string() })?;
-        Ok(seal(config, experiments))
+        let wrong = |e: serde_json::Error| ConfigError { field: "config".to_owned(), problem: e.to_string() };
+        let mut json: Value = serde_json::from_str(json).map_err(wrong)?;
+        each_value(&mut json, &mut unwrap);
+        Ok(seal(serde_json::from_value(json).map_err(wrong)?, experiments))
+    }
+}
+
+/// Marks a number that stands as text, because the JSON reader, which is quick rather than exact, would read it as its neighbour.
+const EXACT: &str = "f64";
+
+fn each_value(json: &mut Value, change: &mut impl FnMut(&mut Value)) {
+    match json {
+        Value::Array(list) => list.iter_mut().for_each(|value| each_value(value, change)),
+        Value::Object(map) => map.values_mut().for_each(|value| each_value(value, change)),
+        _ => {}
+    }
+    change(json);
+}
+
+fn wrap(json: &mut Value) {
+    let Some(number) = json.as_f64().filter(|_| json.is_f64()) else { return };
+    let text = number.to_string();
+    let read: Option<f64> = serde_json::from_str(&json.to_string()).ok();
+    if read.map(f64::to_bits) != Some(number.to_bits()) {
+        *json = serde_json::json!({ EXACT: text });
+    }
+}
+
+fn unwrap(json: &mut Value) {
+    let marked = json.as_object().filter(|map| map.len() == 1).and_then(|map| map.get(EXACT)).and_then(Value::as_str);
+    if let Some(number) = marked.and_then(|text| text.parse().ok()).and_then(serde_json::Number::from_f64) {
+        *json = Value::Number(number);
     }
 }
 
