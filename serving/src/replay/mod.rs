@@ -180,7 +180,8 @@ fn notes(served: &DeckEvent, trace: &Trace, deck: &Deck) -> Vec<String> {
             served.config_version, trace.effective.version
         ));
     }
-    let refused = deck.removed.iter().find(|removed| removed.filter != FilterName::NotSelected);
+    let outdrawn = [FilterName::NotSelected, FilterName::EnoughToday];
+    let refused = deck.removed.iter().find(|removed| !outdrawn.contains(&removed.filter));
     notes.extend(refused.map(|one| format!("user {} was scored then and is refused now: {}", one.user_id, one.reason)));
     if served.size as usize != deck.items.len() {
         notes.push(format!("the deck had {} people and has {} now", served.size, deck.items.len()));
