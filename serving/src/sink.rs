@@ -53,7 +53,7 @@ impl EventSink {
     pub fn new(bus: &Bus, folder: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let outbox = Outbox { path: folder.join("outbox.jsonl"), file: Mutex::new(None) };
-        Ok(Self { producer: bus.producer()?, outbox, away: AtomicBool::new(false) })
+        Ok(Self { producer: bus.prompt_producer()?, outbox, away: AtomicBool::new(false) })
     }
 
     /// Returns when all events are durable.

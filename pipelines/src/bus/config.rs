@@ -97,6 +97,15 @@ impl BusConfig {
         config
     }
 
+    /// The same for writes that somebody waits for: a record leaves at once, and has company only when others wait already. The client waits out
+    /// a linger time by polling without a pause in its last millisecond, which cost a quarter of the CPU time of a page of recommendations.
+    pub(crate) fn produce_promptly(&self) -> ClientConfig {
+        let mut config = self.produce();
+        config.set("linger.ms", "0");
+        self.overrides(&mut config);
+        config
+    }
+
     /// What every reader shares: committed records only, nothing committed by itself.
     pub(crate) fn reading(&self, group: &str) -> ClientConfig {
         let mut config = self.client();

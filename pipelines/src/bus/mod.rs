@@ -79,6 +79,14 @@ impl Bus {
         EventProducer::new(self.config())
     }
 
+    /// A producer of its own for writes that somebody waits for: records do not wait for company.
+    ///
+    /// # Errors
+    /// When the client refuses its configuration.
+    pub fn prompt_producer(&self) -> Result<EventProducer, BusError> {
+        EventProducer::prompt(self.config())
+    }
+
     /// A transactional producer; fences off an older one of the same `id` and finishes what that left open.
     ///
     /// # Errors

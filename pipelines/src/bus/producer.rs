@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
@@ -110,7 +111,15 @@ pub struct EventProducer {
 
 impl EventProducer {
     pub(crate) fn new(config: &BusConfig) -> Result<Self, BusError> {
-        let client = config.produce().create_with_context(Reports).map_err(|e| config.error("make a producer", e))?;
+        Self::with(config, &config.produce())
+    }
+
+    pub(crate) fn prompt(config: &BusConfig) -> Result<Self, BusError> {
+        Self::with(config, &config.produce_promptly())
+    }
+
+    fn with(config: &BusConfig, settings: &ClientConfig) -> Result<Self, BusError> {
+        let client = settings.create_with_context(Reports).map_err(|e| config.error("make a producer", e))?;
         Ok(Self { client, config: Arc::new(config.clone()) })
     }
 

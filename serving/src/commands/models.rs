@@ -27,8 +27,7 @@ pub(super) async fn run(command: ModelsCommand) -> anyhow::Result<()> {
             let names = if names.is_empty() { vec![store.manifest().default_encoder.clone()] } else { names };
             tokio::task::spawn_blocking(move || {
                 for name in names {
-                    let path = store.ensure(&name, &|step| eprintln!("{name}: {step}"))?;
-                    eprintln!("{name}: ready in {}", path.display());
+                    store.ensure(&name, &|step| eprintln!("{name}: {step}"))?;
                 }
                 anyhow::Ok(())
             })
