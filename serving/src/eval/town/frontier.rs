@@ -39,12 +39,13 @@ pub fn frontier(rows: &[Row]) -> Curves {
         axes: ["Gini of received likes 收到喜欢的基尼系数".to_owned(), "matches, greedy = 1 互相喜欢数（贪心为 1）".to_owned()],
         diagonal: false,
         series: vec![
-            Series { name: "configured 当前配置".to_owned(), joined: false, points: configured },
             series("one knob 单项调节", &single),
             series("several knobs 联合调节", &|name| name.starts_with(JOINT)),
             series("greedy 只看匹配", &|name| name == GREEDY),
             series("random 随机", &|name| name == RANDOM),
             Series { name: "frontier 前沿".to_owned(), joined: true, points: best },
+            // Last, so that nothing lies on it.
+            Series { name: "configured 当前配置".to_owned(), joined: false, points: configured },
         ],
     }
 }
