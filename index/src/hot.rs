@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
@@ -54,30 +55,23 @@ impl HotPool {
     /// `like rate · (0.3 + activity) · (0.3 + richness)` at `now`. Only people who may be shown enter.
     pub fn refresh(&self, table: &PortraitTable, now: DateTime<Utc>, per_list: usize) {
         let mut by_city: HashMap<String, Best> = HashMap::new();
-        let (mut all, mut next) = (Best::default(), Some(0));
-        while let Some(first) = next {
-            let read = table.read();
-            next = None;
-            for (seen, row) in read.rows_from(first).enumerate() {
-                if seen == AT_ONCE {
-                    next = Some(row);
-                    break;
-                }
-                if !read.visible(row) {
-                    continue;
-                }
-                let s = read.signals(row, now);
-                let entry = (s.like_rate * (0.3 + s.activity) * (0.3 + s.richness), read.user(row));
-                if let Some(city) = read.city(row) {
-                    if let Some(best) = by_city.get_mut(city) {
-                        best.add(entry, per_list);
-                    } else {
-                        by_city.entry(city.to_owned()).or_default().add(entry, per_list);
-                    }
-                }
-                all.add(entry, per_list);
+        let mut all = Best::default();
+        table.each_row(AT_ONCE, |read, row| {
+            if !read.visible(row) {
+                return ControlFlow::Continue(());
             }
-        }
+            let s = read.signals(row, now);
+            let entry = (s.like_rate * (0.3 + s.activity) * (0.3 + s.richness), read.user(row));
+            if let Some(city) = read.city(row) {
+                if let Some(best) = by_city.get_mut(city) {
+                    best.add(entry, per_list);
+                } else {
+                    by_city.entry(city.to_owned()).or_default().add(entry, per_list);
+                }
+            }
+            all.add(entry, per_list);
+            ControlFlow::Continue(())
+        });
         let by_city = by_city.into_iter().map(|(city, best)| (city, best.list(per_list))).collect();
         let lists = Lists { by_city, everywhere: all.list(per_list) };
         *self.lists.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lists);

@@ -13,6 +13,7 @@ mod scan;
 mod slab;
 mod store;
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use features::ids::UserId;
@@ -75,6 +76,25 @@ impl PortraitTable {
     /// A consistent view.
     pub fn read(&self) -> TableRead<'_> {
         self.columns.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at every row, in row order, until `look` breaks. The table is locked for `at_once` rows (1 or more) at a time: who waits to write must not
+    /// wait for a look at everybody. So what is seen is no single moment: somebody may come or go between two portions.
+    pub fn each_row(&self, at_once: usize, mut look: impl FnMut(&Columns, u32) -> ControlFlow<()>) {
+        let mut next = Some(0);
+        while let Some(first) = next {
+            let read = self.read();
+            next = None;
+            for (seen, row) in read.rows_from(first).enumerate() {
+                if seen == at_once {
+                    next = Some(row);
+                    break;
+                }
+                if look(&read, row).is_break() {
+                    return;
+                }
+            }
+        }
     }
 
     /// Number of people.

@@ -321,3 +321,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn each_row_is_looked_at_once_in_order_however_many_are_locked_at_a_time() {
+    let table = PortraitTable::default();
+    assert!((1..=10).all(|user| table.apply(&portrait(user, 1))));
+    table.remove(UserId(4));
+    for at_once in [1, 2, 3, 9, 10, 100] {
+        for wanted in [1, 5, 9, 50] {
+            let mut seen = Vec::new();
+            table.each_row(at_once, |read, row| {
+                seen.push(read.user(row).0);
+                if seen.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            let expected: Vec<u64> = [1, 2, 3, 5, 6, 7, 8, 9, 10].into_iter().take(wanted).collect();
+            assert_eq!(seen, expected, "{at_once} at a time, {wanted} wanted");
+        }
+    }
+}

@@ -5,6 +5,7 @@
 //! bit, in whatever rows people stand.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
@@ -135,25 +136,17 @@ impl Rates {
     pub fn of(table: &PortraitTable, now: DateTime<Utc>) -> Self {
         let mut cities: HashMap<String, [Sums; CELLS]> = HashMap::new();
         let mut nowhere = [Sums::default(); CELLS];
-        let mut next = Some(0);
-        while let Some(first) = next {
-            let read = table.read();
-            next = None;
-            for (seen, row) in read.rows_from(first).enumerate() {
-                if seen == AT_ONCE {
-                    next = Some(row);
-                    break;
-                }
-                let (at, behaviour) = (cell(read.limits(row).gender, read.age(row, now)), read.signals(row, now).behaviour);
-                match read.city(row) {
-                    None => nowhere[at].add(&behaviour),
-                    Some(city) => match cities.get_mut(city) {
-                        Some(sums) => sums[at].add(&behaviour),
-                        None => cities.entry(city.to_owned()).or_insert([Sums::default(); CELLS])[at].add(&behaviour),
-                    },
-                }
+        table.each_row(AT_ONCE, |read, row| {
+            let (at, behaviour) = (cell(read.limits(row).gender, read.age(row, now)), read.signals(row, now).behaviour);
+            match read.city(row) {
+                None => nowhere[at].add(&behaviour),
+                Some(city) => match cities.get_mut(city) {
+                    Some(sums) => sums[at].add(&behaviour),
+                    None => cities.entry(city.to_owned()).or_insert([Sums::default(); CELLS])[at].add(&behaviour),
+                },
             }
-        }
+            ControlFlow::Continue(())
+        });
         Self::fit(&nowhere, &cities)
     }
 

@@ -1,5 +1,7 @@
 //! Parse, call, reply.
 
+use std::ops::ControlFlow;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -148,14 +150,13 @@ async fn list_users(State(app): State<App>, Params(wanted): Params<Wanted>) -> R
         age: p.age(now),
         city: p.city.clone(),
     };
-    let (mut items, mut next) = (Vec::new(), Some(0));
-    while let Some(first) = next.filter(|_| items.len() < limit) {
-        // A few at a time: who waits to write must not wait for a look at everybody.
-        let table = app.indexes.table.read();
-        let rows: Vec<u32> = table.rows_from(first).take(AT_ONCE).collect();
-        let people = rows.iter().map(|row| (table.user(*row), table.profile(*row))).filter(|(user, p)| fits(p, *user));
-        items.extend(people.take(limit - items.len()).map(person));
-        next = rows.last().filter(|_| rows.len() == AT_ONCE).map(|row| row + 1);
-    }
+    let mut items = Vec::new();
+    app.indexes.table.each_row(AT_ONCE, |table, row| {
+        let (user, profile) = (table.user(row), table.profile(row));
+        if fits(&profile, user) {
+            items.push(person((user, profile)));
+        }
+        if items.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
     Ok(Json(People { items, total: app.indexes.table.len() }))
 }
