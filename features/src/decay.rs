@@ -25,7 +25,13 @@ pub fn weight(at: DateTime<Utc>, half_life_days: f64) -> f64 {
 
 /// The value at `at` of a forward-decayed sum: what remains when every unit halves each `half_life_days`.
 pub fn value_at(sum: f64, at: DateTime<Utc>, half_life_days: f64) -> f64 {
-    sum * (-(seconds(at) - LANDMARK) / (half_life_days * DAY)).exp2()
+    faded(sum, seconds(at) - LANDMARK, half_life_days * DAY)
+}
+
+/// What `value` is worth `age_s` seconds later, when it halves every `half_life_s`: `value · 2^(−age_s / half_life_s)`. A negative age gives
+/// what it must have been worth before: more.
+pub fn faded(value: f64, age_s: f64, half_life_s: f64) -> f64 {
+    value * (-age_s / half_life_s).exp2()
 }
 
 /// The share that remains of something `age` old: `2^(−age / half_life)`; 1 for negative ages.

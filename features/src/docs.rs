@@ -79,6 +79,34 @@ fn topic_row(topic: Topic) -> (&'static str, &'static str) {
     }
 }
 
+/// What the fields of a topic's records mean, by name; empty for the inbox, which carries those of all.
+pub fn meanings(topic: Topic) -> Vec<(String, String)> {
+    match topic {
+        Topic::Inbox => Vec::new(),
+        Topic::Profiles => fields::<ProfileEvent>(),
+        Topic::Moments => fields::<MomentEvent>(),
+        Topic::Interactions => fields::<InteractionEvent>(),
+        Topic::Presence => fields::<PresenceEvent>(),
+        Topic::Messages => fields::<MessageEvent>(),
+        Topic::Decks => fields::<DeckEvent>(),
+        Topic::Pages => fields::<PageEvent>(),
+        Topic::Embeddings => fields::<EmbeddingRecord>(),
+        Topic::Portraits => fields::<Portrait>(),
+        Topic::DeadLetters => fields::<DeadLetter>(),
+    }
+}
+
+/// What a topic carries, in a line.
+pub fn carries(topic: Topic) -> &'static str {
+    topic_row(topic).1
+}
+
+fn fields<T: PartialSchema>() -> Vec<(String, String)> {
+    let schema = serde_json::to_value(T::schema()).expect("a schema is JSON");
+    let text = |field: &Value| field["description"].as_str().unwrap_or_default().replace('\n', " ");
+    schema["properties"].as_object().into_iter().flatten().map(|(name, field)| (name.clone(), text(field))).collect()
+}
+
 fn names<'a>(kinds: impl Iterator<Item = &'a str>) -> String {
     kinds.map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")
 }

@@ -14,6 +14,7 @@ pub mod lake;
 pub mod ledger_feed;
 pub mod ownership;
 pub mod past;
+pub mod query;
 pub mod runner;
 pub mod snapshots;
 pub mod supervisor;

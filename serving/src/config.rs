@@ -12,6 +12,7 @@ use pipelines::gate::GateConfig;
 use pipelines::indexer::IndexerConfig;
 use pipelines::lake::LakeConfig;
 use pipelines::ledger_feed::LedgerConfig;
+use pipelines::query::QueryConfig;
 use pipelines::runner::RunnerConfig;
 use ranker::RankerConfig;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,10 @@ pub struct Config {
     pub runner: RunnerConfig,
     /// The lake writer.
     pub lake: LakeConfig,
+    /// Queries over the lake.
+    pub query: QueryConfig,
+    /// Arrow Flight SQL.
+    pub flight: FlightConfig,
     /// The embedding worker.
     pub embedder: EmbedderConfig,
     /// The assembler.
@@ -74,6 +79,32 @@ pub struct HttpConfig {
     pub in_flight: usize,
     /// Hours for which an `Idempotency-Key` gives the same answer again.
     pub idempotency_hours: u64,
+}
+
+/// The `[flight]` section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FlightConfig {
+    /// Where Flight SQL listens; empty for nowhere, or where `up` thinks best.
+    pub listen: String,
+    /// Queries that run at the same time; more wait.
+    pub queries: usize,
+    /// Seconds after which a query is given up, waiting included.
+    pub timeout_s: u64,
+}
+
+impl FlightConfig {
+    /// Where to listen, if anywhere.
+    ///
+    /// # Errors
+    /// What is wrong with the address.
+    pub fn address(&self) -> Result<Option<SocketAddr>, String> {
+        let listen = self.listen.trim();
+        if listen.is_empty() {
+            return Ok(None);
+        }
+        listen.parse().map(Some).map_err(|_| format!("`{listen}` is no address; give one such as 127.0.0.1:7879, or nothing"))
+    }
 }
 
 /// The `[broker]` section.
@@ -142,6 +173,8 @@ impl Default for Config {
             gate: GateConfig::default(),
             runner: RunnerConfig::default(),
             lake: LakeConfig::default(),
+            query: QueryConfig::default(),
+            flight: FlightConfig::default(),
             embedder: EmbedderConfig::default(),
             assembler: AssemblerConfig::default(),
             indexer: IndexerConfig::default(),
@@ -165,6 +198,12 @@ impl Default for HttpConfig {
             in_flight: 256,
             idempotency_hours: 24,
         }
+    }
+}
+
+impl Default for FlightConfig {
+    fn default() -> Self {
+        Self { listen: String::new(), queries: 4, timeout_s: 300 }
     }
 }
 
@@ -232,7 +271,18 @@ impl Config {
         if keys.is_empty() || keys.iter().any(|k| k.trim().is_empty()) {
             return wrong("http.service_keys", "needs at least one key, and no empty one");
         }
-        if !self.http.listen.ip().is_loopback() && keys.iter().any(|k| k == DEVELOPMENT_KEY || k.len() < 16) {
+        let flight = match self.flight.address() {
+            Ok(address) => address,
+            Err(reason) => return wrong("flight.listen", &reason),
+        };
+        if self.flight.queries == 0 || self.flight.timeout_s == 0 {
+            return wrong("flight.queries", "and flight.timeout_s must be at least 1");
+        }
+        if self.query.memory_mb < 16 {
+            return wrong("query.memory_mb", "must be at least 16 MiB, or nothing can be sorted");
+        }
+        let abroad = |address: SocketAddr| !address.ip().is_loopback();
+        if (abroad(self.http.listen) || flight.is_some_and(abroad)) && keys.iter().any(|k| k == DEVELOPMENT_KEY || k.len() < 16) {
             return wrong(
                 "http.service_keys",
                 "the development key and keys under 16 characters only work on loopback; set keys of your own",

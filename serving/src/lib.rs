@@ -5,6 +5,7 @@ pub mod commands;
 pub mod config;
 pub mod eval;
 pub mod experiments;
+pub mod flight;
 pub mod http;
 pub mod import;
 pub mod interactions;

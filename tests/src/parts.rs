@@ -52,6 +52,17 @@ pub fn data(file: &str) -> Option<PathBuf> {
     None
 }
 
+/// The Python that `deploy/python.sh` made, with the packages analysts use; nothing, with the reason said, where it is not there.
+pub fn python() -> Option<PathBuf> {
+    let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+    let python = std::env::var_os("HONGNIANG_TEST_PYTHON").map_or_else(|| home.join(".cache/hongniang/python/bin/python"), PathBuf::from);
+    if python.exists() {
+        return Some(python);
+    }
+    missing("Python with the packages of notebooks/requirements.txt", "run deploy/python.sh, or set HONGNIANG_TEST_PYTHON");
+    None
+}
+
 /// A seed from the clock, printed, or the one in `HONGNIANG_TEST_SEED`: what failed once can be had again.
 pub fn seed(what: &str) -> u64 {
     let given = std::env::var("HONGNIANG_TEST_SEED").ok().and_then(|seed| seed.parse().ok());

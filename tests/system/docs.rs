@@ -15,20 +15,31 @@ fn events_md_is_what_the_types_say() {
     assert!(written == generated, "docs/EVENTS.md is out of date: run `UPDATE_DOCS=1 make test` and commit it");
 }
 
-#[test]
-fn import_md_has_the_columns() {
-    const BEGIN: &str = "<!-- generated from serving/src/import/events/columns.rs: begin -->\n";
-    const END: &str = "<!-- end -->\n";
-    let path = root().join("docs/IMPORT.md");
+/// Holds what lies between two lines of a document to what the code says, or writes it anew.
+fn holds_generated(document: &str, source: &str, generated: &str) {
+    let (begin, end) = (format!("<!-- generated from {source}: begin -->\n"), "<!-- end -->\n");
+    let path = root().join(document);
     let written = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = written.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    let generated = format!("{before}{BEGIN}{}{END}{after}", serving::import::columns_markdown());
+    let (before, rest) = written.split_once(&begin).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
+    let right = format!("{before}{begin}{generated}{end}{after}");
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &generated).unwrap();
+        std::fs::write(&path, &right).unwrap();
         return;
     }
-    assert!(written == generated, "docs/IMPORT.md is out of date: run `UPDATE_DOCS=1 make test` and commit it");
+    assert!(written == right, "{document} is out of date: run `UPDATE_DOCS=1 make test` and commit it");
+}
+
+#[test]
+fn import_md_has_the_columns() {
+    holds_generated("docs/IMPORT.md", "serving/src/import/events/columns.rs", &serving::import::columns_markdown());
+}
+
+#[test]
+fn query_md_has_the_functions() {
+    let rows = pipelines::query::FUNCTIONS.map(|(call, gives)| format!("| `{call}` | {gives} |\n"));
+    let generated = format!("| function | gives |\n| --- | --- |\n{}", rows.concat());
+    holds_generated("docs/QUERY.md", "pipelines/src/query/udf/mod.rs", &generated);
 }
 
 /// Names of folders at the top whose files documents cite.

@@ -13,9 +13,9 @@ use datafusion::prelude::SessionContext;
 use features::topic::Topic;
 
 use super::files::{FileName, Files, LakeError};
-use super::query::session;
 use super::write::files_of;
 use crate::bus::Record;
+use crate::query::session;
 use crate::snapshots::open_store;
 use crate::tables::{schema, time_column};
 

@@ -10,13 +10,12 @@ mod commits;
 mod files;
 mod history;
 mod job;
-mod query;
 mod write;
 
+pub use crate::query::{batch_features, session};
 pub use files::{FileName, LakeError};
 pub use history::{DayRows, History, write_events};
 pub use job::{LakeConfig, LakeWriter, NAME};
-pub use query::{batch_features, session};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

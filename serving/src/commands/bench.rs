@@ -1,4 +1,4 @@
-//! `bench freshness|recommend|stream`.
+//! `bench freshness|recommend|stream|query`.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::Global;
 use super::report::{Format, ReportArgs, print};
 use crate::bench::scale::{self, Crowd, Scale};
-use crate::bench::{Freshness, PATIENCE, Row, Target, likes, machine, moments, recommend, stream};
+use crate::bench::{Freshness, PATIENCE, Row, Target, likes, machine, moments, query, recommend, stream};
 use crate::config::DEVELOPMENT_KEY;
 use crate::wiring::PIPELINES;
 
@@ -32,6 +32,11 @@ pub(super) enum BenchCommand {
     /// Events from Kafka into features and lake, in this process.
     #[command(after_help = "Example:\n  hongniang bench stream --events 5000000 --people 100000 --format json")]
     Stream(StreamArgs),
+    /// Five typical questions of analysts, over a lake, in this process.
+    #[command(
+        after_help = "deploy/compare/duckdb.py asks the same of DuckDB and compares.\n\nExamples:\n  hongniang bench query\n  hongniang bench query --lake /var/lib/hongniang/lake --rounds 20 --format csv"
+    )]
+    Query(QueryArgs),
 }
 
 const RECOMMEND_EXAMPLES: &str = "Examples:\n  hongniang bench recommend --clients 8                        closed loop against a running server\n  hongniang bench recommend --users 1000000 --rps 200          open loop against a node of its own with a million people\n  hongniang bench recommend --users 10000 --rps 50 --format csv";
@@ -148,7 +153,20 @@ pub(super) struct StreamArgs {
     report: ReportArgs,
 }
 
-pub(super) async fn run(_global: &Global, command: BenchCommand) -> anyhow::Result<()> {
+/// Flags of `query`.
+#[derive(Debug, Args)]
+pub(super) struct QueryArgs {
+    /// The lake: a folder or a URL; that of the data folder by default.
+    #[arg(long, value_name = "URL")]
+    lake: Option<String>,
+    /// How often each question is asked.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rounds: u32,
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
+pub(super) async fn run(global: &Global, command: BenchCommand) -> anyhow::Result<()> {
     match command {
         BenchCommand::Freshness(args) => {
             let target = Target::new(&args.target.url, &args.target.key)?;
@@ -177,6 +195,11 @@ pub(super) async fn run(_global: &Global, command: BenchCommand) -> anyhow::Resu
             scale::run_node(&args.folder, &jobs, args.deck_memory_mb).await
         }
         BenchCommand::Stream(args) => tell(&[stream(args.events, args.people).await?], args.report.format),
+        BenchCommand::Query(args) => {
+            let config = global.load()?;
+            let lake = args.lake.unwrap_or_else(|| config.lake_place());
+            tell(&query(&lake, &config.query.limits(None), args.rounds as usize).await?, args.report.format)
+        }
     }
 }
 

@@ -101,7 +101,7 @@ enum Command {
     /// Experiments: which there are, who is in which arm, what came of them.
     #[command(subcommand)]
     Experiments(experiments::ExperimentsCommand),
-    /// SQL over the lake.
+    /// SQL over the lake: one statement, a file of them, or a conversation.
     Query(query::QueryArgs),
     /// Scores for given pairs of people, by what was known at their time.
     Score(score::ScoreArgs),
@@ -110,7 +110,7 @@ enum Command {
     /// How good the matching is, on what really happened.
     #[command(subcommand)]
     Eval(eval::EvalCommand),
-    /// Measures the whole system: freshness, recommend, stream.
+    /// Measures the whole system: freshness, recommend, stream, query.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
     /// The configuration as it applies here.

@@ -1,5 +1,6 @@
 //! `up` and `serve`.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -30,7 +31,24 @@ pub(super) struct UpArgs {
 /// Everything in one process.
 pub(super) async fn up(global: &Global, args: UpArgs) -> anyhow::Result<()> {
     let town = args.town.map(|users| TownSpec { users, days: args.town_days, seed: 1, until: Utc::now() });
-    start(global.load()?, &PIPELINES, town).await
+    let mut config = global.load()?;
+    if config.flight.listen.is_empty() {
+        config.flight.listen = beside(config.http.listen).await;
+    }
+    start(config, &PIPELINES, town).await
+}
+
+/// Where Flight SQL listens when nobody says: on loopback, at the port after that of the API, and nowhere if somebody else does.
+async fn beside(http: SocketAddr) -> String {
+    let port = if http.port() == 0 { 0 } else { http.port().wrapping_add(1) };
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    match tokio::net::TcpListener::bind(address).await {
+        Ok(_) => address.to_string(),
+        Err(error) => {
+            tracing::warn!(%error, "no Flight SQL: {address} cannot be had; set flight.listen");
+            String::new()
+        }
+    }
 }
 
 /// Flags of `serve`.
@@ -44,7 +62,7 @@ pub(super) struct ServeArgs {
     modules: Vec<String>,
     /// Answers /healthz, /readyz and /metrics here; with `api` they are on its address.
     #[arg(long, value_name = "ADDRESS")]
-    metrics: Option<std::net::SocketAddr>,
+    metrics: Option<SocketAddr>,
 }
 
 /// What was chosen, on an outside event log.
@@ -73,6 +91,9 @@ async fn start(config: Config, jobs: &[&str], town: Option<TownSpec>) -> anyhow:
     println!("hongniang is up");
     println!("  console  http://{address}/");
     println!("  API      http://{address}/docs");
+    if let Some(flight) = platform.flight {
+        println!("  SQL      grpc://{flight}  (Arrow Flight SQL: ADBC, DBeaver, Grafana)");
+    }
     println!("  log      {}", platform.log.bus.config().brokers);
     if development {
         println!("  key      {DEVELOPMENT_KEY}  (development only; set http.service_keys)");

@@ -6,6 +6,7 @@ mod extract;
 mod frame;
 mod idempotency;
 
+pub(crate) use self::auth::is_known;
 pub use self::error::{ApiError, Problem};
 pub use self::extract::{Body, EventIds, Params, Part, RequestId};
 pub use self::frame::{openapi, router};

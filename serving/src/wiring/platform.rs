@@ -1,5 +1,6 @@
 //! The parts of a node, in groups: the log, the indexes, the jobs, the application.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::jobs;
 use crate::config::Config;
+use crate::flight;
 use crate::models::ModelStore;
 use crate::recommend::{Decks, KeptRates, make_ahead};
 use crate::sink::EventSink;
@@ -88,6 +90,8 @@ pub struct Platform {
     pub app: App,
     /// The event log.
     pub log: Log,
+    /// Where Flight SQL is spoken, if anywhere.
+    pub flight: Option<SocketAddr>,
     jobs: Arc<Supervisor>,
     stop: CancellationToken,
 }
@@ -166,9 +170,10 @@ impl Platform {
             metrics,
             clock: Utc::now,
         };
+        let flight = flight::start(&app.config, stop.clone()).await?;
         tokio::spawn(make_ahead(app.clone(), stop.clone()));
         tokio::spawn(kept.keep(every, app.clock, stop.clone()));
-        Ok(Self { app, log, jobs: supervisor, stop })
+        Ok(Self { app, log, flight, jobs: supervisor, stop })
     }
 
     /// Ends the jobs, each saving its state, then the log.

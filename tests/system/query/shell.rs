@@ -1,0 +1,146 @@
+//! `hongniang query`, one shot and in conversation.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tests::{binary, parts};
+
+use super::town;
+
+struct Ran {
+    good: bool,
+    out: String,
+    err: String,
+}
+
+/// Runs a program in a folder with something on its standard input.
+fn run(folder: &Path, mut command: Command, input: &str) -> Ran {
+    command.current_dir(folder).env("XDG_STATE_HOME", folder.join("state")).env("TERM", "xterm").env_remove("RUST_LOG");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    let done = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { good: done.status.success(), out: text(done.stdout), err: text(done.stderr) }
+}
+
+fn query(folder: &Path, words: &[&str], input: &str) -> Ran {
+    let mut command = Command::new(binary());
+    command.args(["query", "--data-dir"]).arg(folder).args(words);
+    run(folder, command, input)
+}
+
+fn well(folder: &Path, words: &[&str], input: &str) -> Ran {
+    let ran = query(folder, words, input);
+    assert!(ran.good, "{words:?} {input}: {} {}", ran.out, ran.err);
+    ran
+}
+
+fn fails(folder: &Path, words: &[&str], input: &str, told: &[&str]) {
+    let ran = query(folder, words, input);
+    assert!(!ran.good, "{words:?} {input}: {}", ran.out);
+    for word in told {
+        assert!(ran.err.contains(word), "{word} is not told: {}", ran.err);
+    }
+}
+
+const BY_KIND: &str = "SELECT kind, COUNT(*) AS n FROM interactions GROUP BY kind ORDER BY kind";
+
+#[tokio::test]
+async fn answers_come_in_every_form_and_from_every_source() {
+    let (folder, _, interactions) = town().await;
+    let at = folder.path();
+    let json: Value = serde_json::from_str(&well(at, &[BY_KIND, "--format", "json"], "").out).unwrap();
+    let rows = json.as_array().unwrap();
+    let counted: u64 = rows.iter().map(|row| row["n"].as_u64().unwrap()).sum();
+    assert_eq!(counted, interactions as u64);
+    let lines = well(at, &["--format", "jsonl"], &format!("-- from a pipe\n{BY_KIND};")).out;
+    assert_eq!(lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>(), *rows);
+    std::fs::write(at.join("report.sql"), BY_KIND).unwrap();
+    let csv = well(at, &["-f", "report.sql", "--format", "csv"], "").out;
+    assert_eq!(csv.lines().next(), Some("kind,n"));
+    assert_eq!(csv.lines().count(), rows.len() + 1);
+    let table = well(at, &[BY_KIND], "");
+    assert!(table.out.starts_with("+-") && table.out.contains("| like "), "{}", table.out);
+    assert!(table.err.contains(&format!("{} rows in ", rows.len())), "{}", table.err);
+    assert_eq!(well(at, &[BY_KIND, "--quiet"], "").err, "");
+    let wide = well(at, &["SELECT profile['nickname'] AS \"名字\", profile['tags'] AS tags FROM profiles LIMIT 1", "-x"], "").out;
+    assert!(wide.starts_with("-[ 1 ]-") && wide.contains("名字 "), "{wide}");
+    let explained = well(at, &["EXPLAIN SELECT actor_id FROM interactions WHERE event_time >= '2026-11-19'"], "").out;
+    assert!(explained.contains("dt=2026-11-19") && !explained.contains("dt=2026-11-18"), "{explained}");
+}
+
+#[tokio::test]
+async fn results_go_to_files_and_come_back_as_lakes_do() {
+    let (folder, _, interactions) = town().await;
+    let at = folder.path();
+    let told = well(at, &["SELECT * FROM interactions", "--output", "all.parquet"], "").err;
+    assert!(told.contains("to all.parquet"), "{told}");
+    let file = std::fs::read(at.join("all.parquet")).unwrap();
+    assert!(file.starts_with(b"PAR1") && file.ends_with(b"PAR1"));
+    well(at, &["SELECT tags FROM interactions", "-o", "tags.csv"], "");
+    let csv = std::fs::read_to_string(at.join("tags.csv")).unwrap();
+    assert_eq!(csv.lines().count(), interactions + 1, "lists are texts in CSV");
+    assert!(csv.contains("\"[\"\""), "as JSON: {}", &csv[..200]);
+    fails(at, &["SELECT 1", "--format", "parquet"], "", &["--output"]);
+    fails(at, &["SELECT 1; SELECT 2", "--output", "x.csv"], "", &["one statement"]);
+    fails(at, &["SELECT CAST(kind AS INT) FROM interactions", "-o", "x.csv"], "", &["Cast"]);
+    assert!(!at.join("x.csv").exists() && !at.join("x.csv.part").exists(), "half a result is none");
+    let elsewhere = well(at, &[BY_KIND, "--format", "csv", "--place", &at.join("lake").display().to_string()], "").out;
+    assert_eq!(elsewhere, well(at, &[BY_KIND, "--format", "csv"], "").out);
+    fails(at, &[BY_KIND, "--place", "nowhere"], "", &["--place", "nowhere"]);
+    assert!(!at.join("nowhere").exists());
+}
+
+#[tokio::test]
+async fn a_script_talks_as_people_do_and_only_reads() {
+    let (folder, _, interactions) = town().await;
+    let at = folder.path();
+    let talk = "\\d\n\\d interactions\n\\df\nCREATE VIEW mine AS SELECT * FROM interactions WHERE actor_id = '7';\n\\x\n\\format csv\nSELECT COUNT(*) > 0 AS some FROM mine;\n\\q\nSELECT nonsense;";
+    let ran = well(at, &[], talk);
+    let rows = indicatif_count(interactions);
+    for told in ["features.popularity", rows.as_str(), "forward", "actor_id", "geo_km", "some\ntrue"] {
+        assert!(ran.out.contains(told), "{told}: {}", ran.out);
+    }
+    assert!(ran.out.contains("Who acted") || ran.out.contains("target_id"), "columns have meanings: {}", ran.out);
+    fails(at, &["SELECT * FROM likes"], "", &["no table `likes`", "interactions", "features.popularity"]);
+    fails(at, &["SELECT actr_id FROM interactions"], "", &["actr_id", "actor_id"]);
+    fails(at, &[], "\\dance\n", &["\\dance", "\\?"]);
+    fails(at, &["INSERT INTO presence SELECT * FROM presence"], "", &["INSERT INTO is refused", "only read"]);
+    fails(at, &["COPY (SELECT 1) TO 'x.csv'"], "", &["COPY is refused", "--output"]);
+    fails(at, &["CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'"], "", &["refused"]);
+    fails(at, &["SET datafusion.runtime.memory_limit = '1T'"], "", &["refused"]);
+    fails(at, &["  ; -- nothing"], "", &["no statement"]);
+}
+
+/// 1234 as 1,234.
+fn indicatif_count(n: usize) -> String {
+    let digits = n.to_string();
+    let parts: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|part| std::str::from_utf8(part).unwrap()).collect();
+    parts.join(",")
+}
+
+#[tokio::test]
+async fn a_conversation_goes_on_after_mistakes_and_keeps_its_history() {
+    if Command::new("script").arg("--version").output().is_err() {
+        return parts::missing("script", "install bsdutils");
+    }
+    let (folder, _, _) = town().await;
+    let at = folder.path();
+    // `script` gives the command a terminal. \x03 is Ctrl-C, \x04 is Ctrl-D.
+    let talk = |input: &str| {
+        let mut command = Command::new("script");
+        command.args(["-qec", &format!("{} query --data-dir . --format csv", binary().display()), "/dev/null"]);
+        run(at, command, input)
+    };
+    let ran = talk("SELECT nonsense;\rSELECT 40 +\r2 AS answer;\rsel\x03SELECT 'still' || ' here' AS word;\r\x04");
+    assert!(ran.good, "{} {}", ran.out, ran.err);
+    for told in ["nonsense", "answer\r\n42", "word\r\nstill here"] {
+        assert!(ran.out.contains(told), "{told:?}: {:?}", ran.out);
+    }
+    let history = std::fs::read_to_string(at.join("state/hongniang/query_history")).unwrap();
+    assert!(history.contains("SELECT 40 +") && history.contains("still"), "{history}");
+}
