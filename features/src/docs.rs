@@ -103,8 +103,12 @@ pub fn carries(topic: Topic) -> &'static str {
 
 fn fields<T: PartialSchema>() -> Vec<(String, String)> {
     let schema = serde_json::to_value(T::schema()).expect("a schema is JSON");
-    let text = |field: &Value| field["description"].as_str().unwrap_or_default().replace('\n', " ");
-    schema["properties"].as_object().into_iter().flatten().map(|(name, field)| (name.clone(), text(field))).collect()
+    // Of an optional record the words stand with the record, beside "or null".
+    let either =
+        |field: &Value| field["oneOf"].as_array().and_then(|all| all.iter().find_map(|one| one["description"].as_str().map(str::to_owned)));
+    let text = |field: &Value| field["description"].as_str().map(str::to_owned).or_else(|| either(field)).unwrap_or_default();
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    properties.map(|(name, field)| (name.clone(), text(field).replace('\n', " "))).collect()
 }
 
 fn names<'a>(kinds: impl Iterator<Item = &'a str>) -> String {

@@ -17,10 +17,11 @@ pub enum Allowed {
 }
 
 /// Settings of a session that a query may change: prefixes.
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 6] = [
     "datafusion.execution.time_zone",
     "datafusion.execution.batch_size",
     "datafusion.execution.target_partitions",
+    "datafusion.execution.parquet.",
     "datafusion.optimizer.",
     "datafusion.explain.",
 ];

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use tonic::metadata::MetadataMap;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
@@ -11,6 +12,10 @@ use tonic::{Request, Status};
 use crate::http::is_known;
 
 const HEADER: &str = "authorization";
+
+/// The drivers in Go leave out the padding, others do not.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
 
 /// Lets calls with a known key through.
 #[derive(Clone)]
@@ -42,13 +47,14 @@ pub(super) fn key(metadata: &MetadataMap) -> Option<String> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let pair = String::from_utf8(BASE64_STANDARD.decode(rest.trim()).ok()?).ok()?;
+    let pair = String::from_utf8(BASE64.decode(rest.trim()).ok()?).ok()?;
     pair.split_once(':').map(|(_, password)| password.to_owned())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
     use proptest::prelude::*;
 
     use super::*;
@@ -64,6 +70,7 @@ mod tests {
         assert_eq!(carrying("Bearer secret").as_deref(), Some("secret"));
         assert_eq!(carrying("bearer  secret ").as_deref(), Some("secret"));
         assert_eq!(carrying(&format!("Basic {}", BASE64_STANDARD.encode("me:se:cret"))).as_deref(), Some("se:cret"));
+        assert_eq!(carrying(&format!("basic {}", BASE64_STANDARD_NO_PAD.encode("m:e"))).as_deref(), Some("e"));
         for none in ["", "secret", "Digest x", "Basic !", &format!("Basic {}", BASE64_STANDARD.encode("nopassword"))] {
             assert_eq!(carrying(none), None, "{none}");
         }

@@ -42,7 +42,7 @@ async fn friend(address: SocketAddr) -> Client {
 
 async fn rows(client: &mut Client, info: FlightInfo) -> Result<Vec<RecordBatch>, FlightError> {
     let ticket = info.endpoint[0].ticket.clone().unwrap();
-    client.do_get(ticket).await.map_err(FlightError::Arrow)?.try_collect().await
+    client.do_get(ticket).await?.try_collect().await
 }
 
 async fn ask(client: &mut Client, sql: &str) -> Vec<RecordBatch> {

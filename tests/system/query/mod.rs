@@ -16,7 +16,7 @@ const UNTIL: &str = "2026-11-20T00:00:00Z";
 async fn town() -> (TempDir, Config, usize) {
     let folder = tempfile::tempdir().unwrap();
     let until: DateTime<Utc> = UNTIL.parse().unwrap();
-    let events = Town::new(TownSpec { users: 120, days: 6, seed: 5, until }).events();
+    let events = Town::new(TownSpec { users: 600, days: 10, seed: 5, until }).events();
     let config = Config { data_dir: folder.path().to_path_buf(), ..Config::default() };
     pipelines::lake::write_events(&config.lake_place(), &events).await.unwrap();
     let interactions = events.iter().filter(|e| e.topic() == features::topic::Topic::Interactions).count();

@@ -1,8 +1,10 @@
 //! `hongniang query`, one shot and in conversation.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use serde_json::Value;
 use tests::{binary, parts};
@@ -123,24 +125,91 @@ fn indicatif_count(n: usize) -> String {
     parts.join(",")
 }
 
+/// The command at a terminal, which `script` gives it.
+struct Terminal {
+    child: Child,
+    keys: ChildStdin,
+    seen: Receiver<String>,
+    /// What was shown and not yet expected.
+    shown: String,
+}
+
+impl Terminal {
+    fn open(folder: &Path) -> Self {
+        let mut command = Command::new("script");
+        command.args(["-qec", &format!("{} query --data-dir . --format csv", binary().display()), "/dev/null"]).current_dir(folder);
+        command.env("XDG_STATE_HOME", folder.join("state")).env("TERM", "xterm").env_remove("RUST_LOG");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (keys, mut out) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let (send, seen) = channel();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(n @ 1..) = out.read(&mut bytes) {
+                if send.send(String::from_utf8_lossy(&bytes[..n]).into_owned()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, keys, seen, shown: String::new() }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Whether something is shown within a while; what came before it is forgotten.
+    fn shows(&mut self, text: &str, patience: Duration) -> bool {
+        loop {
+            if let Some(at) = self.shown.find(text) {
+                self.shown.drain(..at + text.len());
+                return true;
+            }
+            let Ok(more) = self.seen.recv_timeout(patience) else { return false };
+            self.shown.push_str(&more);
+        }
+    }
+
+    fn expect(&mut self, text: &str) {
+        assert!(self.shows(text, Duration::from_secs(60)), "{text:?} is not shown: {:?}", self.shown);
+    }
+}
+
+const PROMPT: &str = "hongniang> ";
+
 #[tokio::test]
 async fn a_conversation_goes_on_after_mistakes_and_keeps_its_history() {
     if Command::new("script").arg("--version").output().is_err() {
         return parts::missing("script", "install bsdutils");
     }
     let (folder, _, _) = town().await;
-    let at = folder.path();
-    // `script` gives the command a terminal. \x03 is Ctrl-C, \x04 is Ctrl-D.
-    let talk = |input: &str| {
-        let mut command = Command::new("script");
-        command.args(["-qec", &format!("{} query --data-dir . --format csv", binary().display()), "/dev/null"]);
-        run(at, command, input)
-    };
-    let ran = talk("SELECT nonsense;\rSELECT 40 +\r2 AS answer;\rsel\x03SELECT 'still' || ' here' AS word;\r\x04");
-    assert!(ran.good, "{} {}", ran.out, ran.err);
-    for told in ["nonsense", "answer\r\n42", "word\r\nstill here"] {
-        assert!(ran.out.contains(told), "{told:?}: {:?}", ran.out);
-    }
-    let history = std::fs::read_to_string(at.join("state/hongniang/query_history")).unwrap();
+    let mut terminal = Terminal::open(folder.path());
+    terminal.expect(PROMPT);
+    terminal.press("SELECT nonsense;\r");
+    terminal.expect("nonsense.");
+    terminal.expect(PROMPT);
+    terminal.press("SELECT 40 +\r2 AS answer;\r");
+    terminal.expect("answer\r\n42");
+    terminal.expect(PROMPT);
+    terminal.press("sel\x03"); // Ctrl-C clears the line
+    terminal.expect(PROMPT);
+    terminal.press("SELECT COUNT(*) FROM interac\t WHERE actor_\t = '7';\r");
+    terminal.expect("count(*)");
+    terminal.expect(PROMPT);
+    terminal.press("SELECT COUNT(*) FROM generate_series(1, 1000000000000) WHERE value % 7 = 3;\r");
+    // Ctrl-C is pressed until it is seen: before the query runs it would be a key like any other.
+    let stopped = (0..200).any(|_| {
+        terminal.press("\x03");
+        terminal.shows("cancelled after", Duration::from_millis(300))
+    });
+    assert!(stopped, "{:?}", terminal.shown);
+    terminal.press("\x03");
+    terminal.expect(PROMPT);
+    terminal.press("SELECT 'still' || ' here' AS word;\r");
+    terminal.expect("word\r\nstill here");
+    terminal.expect(PROMPT);
+    terminal.press("\x04");
+    assert!(terminal.child.wait().unwrap().success());
+    let history = std::fs::read_to_string(folder.path().join("state/hongniang/query_history")).unwrap();
     assert!(history.contains("SELECT 40 +") && history.contains("still"), "{history}");
 }

@@ -3,19 +3,8 @@
 use datafusion::prelude::SessionContext;
 use indicatif::{HumanBytes, HumanCount};
 use pipelines::query::{FUNCTIONS, TableFacts, columns, facts, names};
-use serde::Serialize;
 
-use crate::commands::report::{Format, render};
-
-/// A line of `\d`.
-#[derive(Debug, Serialize)]
-pub(super) struct TableRow {
-    table: String,
-    rows: String,
-    size: String,
-    days: String,
-    holds: String,
-}
+use super::cells::fitted;
 
 fn days(facts: &TableFacts) -> String {
     match (&facts.first_day, &facts.last_day) {
@@ -25,40 +14,36 @@ fn days(facts: &TableFacts) -> String {
 }
 
 /// Every table with how much is in it.
-pub(super) async fn tables(session: &SessionContext) -> anyhow::Result<Vec<TableRow>> {
-    let mut found = Vec::new();
+pub(super) async fn tables(session: &SessionContext) -> anyhow::Result<String> {
+    let mut rows = Vec::new();
     for name in names(session) {
         let facts = facts(session, &name).await?;
-        let count = |number: Option<u64>| number.map_or_else(String::new, |n| HumanCount(n).to_string());
+        let count = facts.rows.map_or_else(String::new, |n| HumanCount(n).to_string());
         let size = facts.bytes.map_or_else(String::new, |bytes| HumanBytes(bytes).to_string());
-        found.push(TableRow { days: days(&facts), rows: count(facts.rows), size, table: name, holds: facts.holds });
+        rows.push(vec![name, count, size, days(&facts), facts.holds]);
     }
-    Ok(found)
+    Ok(fitted(&["table", "rows", "size", "days", "holds"], rows, |column| column == 1 || column == 2))
 }
 
 /// One table: its columns, then how much is in it.
 pub(super) async fn table(session: &SessionContext, name: &str) -> anyhow::Result<String> {
     let name = name.trim_matches('"');
     let facts = facts(session, name).await?;
-    let mut told = render(&columns(session, name).await?, Format::Table)?;
+    let rows = columns(session, name).await?.into_iter().map(|column| vec![column.column, column.kind, column.meaning]);
+    let mut told = fitted(&["column", "type", "meaning"], rows.collect(), |_| false);
     if !facts.holds.is_empty() {
         told = format!("{name}: {}\n{told}", facts.holds);
     }
     if let (Some(files), Some(bytes), Some(rows), Some(of_days)) = (facts.files, facts.bytes, facts.rows, facts.days) {
         let (rows, files) = (HumanCount(rows), HumanCount(files));
-        told = format!("{told}\n{rows} rows in {files} files, {}; {of_days} days {}", HumanBytes(bytes), days(&facts));
+        let span = if of_days > 0 { format!("; {of_days} days, {}", days(&facts)) } else { String::new() };
+        told = format!("{told}\n{rows} rows in {files} files, {}{span}", HumanBytes(bytes));
     }
     Ok(told)
 }
 
-#[derive(Serialize)]
-struct FunctionRow {
-    function: &'static str,
-    gives: &'static str,
-}
-
 /// Functions of ours.
 pub(super) fn functions() -> String {
-    let rows: Vec<FunctionRow> = FUNCTIONS.iter().map(|(function, gives)| FunctionRow { function, gives }).collect();
-    render(&rows, Format::Table).unwrap_or_default()
+    let rows = FUNCTIONS.iter().map(|(function, gives)| vec![(*function).to_owned(), (*gives).to_owned()]);
+    fitted(&["function", "gives"], rows.collect(), |_| false)
 }

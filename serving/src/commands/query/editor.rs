@@ -71,6 +71,8 @@ pub(super) async fn converse(mut shell: Shell, place: &str) -> anyhow::Result<()
     let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).max_history_size(10_000)?.build();
     let mut editor: Editor<Words, FileHistory> = Editor::with_config(config).context("the terminal cannot be used")?;
     editor.set_helper(Some(Words(words(&shell).await)));
+    // From now on Ctrl-C never ends the program; whoever runs a query listens for it.
+    let _interrupts = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
     let history = history();
     if let Some(history) = &history {
         drop(editor.load_history(history)); // there is none the first time

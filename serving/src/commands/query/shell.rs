@@ -10,7 +10,7 @@ use super::describe;
 use super::running::answer;
 use super::sink::Form;
 use super::split::{is_blank, split};
-use crate::commands::report::{Format, print, say};
+use crate::commands::report::say;
 
 /// What results look like and where they go.
 #[derive(Debug, Clone)]
@@ -95,7 +95,7 @@ impl Shell {
         match name {
             "q" => return Ok(Next::Quit),
             "?" | "h" | "help" => say(COMMANDS.map(|(command, does)| format!("  {command:<14} {does}")).join("\n"))?,
-            "d" | "dt" if rest.is_empty() => print(&describe::tables(&self.session).await?, Format::Table)?,
+            "d" | "dt" if rest.is_empty() => say(describe::tables(&self.session).await?)?,
             "d" => say(describe::table(&self.session, rest).await?)?,
             "df" => say(describe::functions())?,
             "timing" => self.settings.timing = toggled("timing", self.settings.timing, rest)?,
