@@ -7,13 +7,14 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use features::row::FeatureRow;
 use features::sets::FeatureSet;
 
+use super::reading::readable;
 use crate::runner::KeyedState;
-use crate::snapshots::open_store;
-use crate::tables::{TABLES, schema};
+use crate::tables::lake_tables;
 
 /// A session in which every table of the lake at `place` (a folder or a URL) can be queried. Besides the columns of the events each table
 /// has `dt`, the day; a condition on it reads only the files of those days. New files are seen by every new query.
@@ -22,18 +23,19 @@ use crate::tables::{TABLES, schema};
 /// When the place cannot be used.
 pub async fn session(place: &str) -> Result<SessionContext> {
     let config = SessionConfig::new().with_information_schema(true);
-    let context = SessionContext::new_with_config(config);
-    let store = open_store(place).map_err(|e| DataFusionError::External(Box::new(e)))?;
+    // Files come and go: every query lists them anew.
+    let runtime = RuntimeEnvBuilder::new().with_object_list_cache_limit(0).build_arc()?;
+    let context = SessionContext::new_with_config_rt(config, runtime);
+    let store = readable(place).map_err(|e| DataFusionError::External(Box::new(e)))?;
     let url = ObjectStoreUrl::parse("lake://hongniang")?;
     context.runtime_env().register_object_store(url.as_ref(), store);
-    for topic in TABLES {
-        let Some(schema) = schema(topic) else { continue };
+    for (name, schema) in lake_tables() {
         let options = ListingOptions::new(Arc::new(ParquetFormat::default()))
             .with_file_extension(".parquet")
             .with_table_partition_cols(vec![("dt".to_owned(), DataType::Date32)]);
-        let path = ListingTableUrl::parse(format!("lake://hongniang/{}/", topic.name()))?;
+        let path = ListingTableUrl::parse(format!("lake://hongniang/{name}/"))?;
         let table = ListingTable::try_new(ListingTableConfig::new(path).with_listing_options(options).with_schema(schema))?;
-        context.register_table(topic.name(), Arc::new(table))?;
+        context.register_table(name, Arc::new(table))?;
     }
     Ok(context)
 }

@@ -11,7 +11,7 @@ use super::report::{Format, ReportArgs, say};
 /// Flags of `query`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Tables: interactions, moments, profiles, presence, messages, decks, pages, portraits, dead_letters.\nExample:\n  hongniang query 'SELECT kind, COUNT(*) AS n FROM interactions GROUP BY kind ORDER BY n DESC'"
+    after_help = "Tables: interactions, moments, profiles, presence, messages, decks, pages, embeddings, portraits, portrait_days, dead_letters.\nExample:\n  hongniang query 'SELECT kind, COUNT(*) AS n FROM interactions GROUP BY kind ORDER BY n DESC'"
 )]
 pub(super) struct QueryArgs {
     /// The statement.
