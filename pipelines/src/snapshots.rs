@@ -33,7 +33,7 @@ pub enum SnapshotError {
         reason: String,
     },
     /// The store refused.
-    #[error("could not {what} `{name}`: {source}{}", remedy(source))]
+    #[error("could not {what} `{name}`: {source}{}", remedy(.source))]
     Store {
         /// What was tried.
         what: &'static str,

@@ -19,7 +19,7 @@ pub enum LakeError {
     #[error(transparent)]
     Place(#[from] SnapshotError),
     /// The store refused.
-    #[error("could not {what} `{name}` in the lake: {source}{}; nothing is lost, it is tried again", remedy(source))]
+    #[error("could not {what} `{name}` in the lake: {source}{}; nothing is lost, it is tried again", remedy(.source))]
     Store {
         /// What was tried.
         what: &'static str,

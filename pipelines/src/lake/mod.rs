@@ -25,7 +25,7 @@ mod swaps;
 mod verify;
 mod write;
 
-pub use compact::{CompactPlan, Compacted, compact};
+pub use compact::{CompactPlan, Compacted, Step, compact};
 pub use config::{CompactConfig, RetentionConfig};
 pub use files::{FileName, LakeError};
 pub use history::{DayRows, History, write_events};

@@ -134,9 +134,8 @@ pub async fn take(place: &str, day: NaiveDate, alive: &HashSet<UserId>, memory: 
         sources.0 = Some(context.sql(sql).await.map_err(failed)?.execute_stream().await.map_err(failed)?);
     }
     if let Some(from) = from {
-        register(&context, "before", &[name(from).path()], portrait_days_schema()).map_err(failed)?;
-        sources.1 =
-            Some(context.sql("SELECT * FROM before ORDER BY user_id").await.map_err(failed)?.execute_stream().await.map_err(failed)?);
+        register(&context, "kept", &[name(from).path()], portrait_days_schema()).map_err(failed)?;
+        sources.1 = Some(context.sql("SELECT * FROM kept ORDER BY user_id").await.map_err(failed)?.execute_stream().await.map_err(failed)?);
     }
     let midnight = day.checked_add_days(Days::new(1)).unwrap_or(day).and_time(NaiveTime::MIN).and_utc();
     let rows = people(Versions::new(sources.0), Kept::new(sources.1), midnight, alive.clone());

@@ -1,7 +1,7 @@
 //! Files that older versions wrote are read, and a change of a schema that would end that is refused.
 //!
 //! `pipelines/golden/schemas` has the columns of every table as they were when files of them may have been written; `pipelines/golden/lake` is a
-//! lake as the version of 2026-11-24 wrote it, before interactions had `experiments` and `propensity` and before there were commits.
+//! lake as the version of 2026-11-24 wrote it (`make_lake.py`), before interactions had `experiments` and `propensity` and before there were commits.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,9 +9,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Fields, Schema};
 use chrono::{DateTime, TimeDelta, Utc};
-use features::event::{Event, ProfileEvent, ProfileKind};
-use features::ids::{UserId, derived_event_id};
-use features::profile::{Gender, Profile};
+use features::event::Event;
 use features::sets::feature_sets;
 use features::topic::Topic;
 
@@ -21,7 +19,7 @@ use super::super::*;
 use super::{committed, ids, now};
 use crate::past::Past;
 use crate::snapshots::open_store;
-use crate::tables::{decode, events, lake_tables, schema};
+use crate::tables::{events, lake_tables, schema};
 use crate::testing;
 
 fn golden() -> PathBuf {
@@ -133,63 +131,8 @@ fn a_change_that_breaks_readers_is_named_with_what_to_do() {
     assert!(added.contains("`t.more` is new and not null"), "{added}");
 }
 
-/// Tables of the version that wrote the lake, and what they did not have yet.
-const THEN: [(Topic, &[&str]); 6] = [
-    (Topic::Profiles, &[]),
-    (Topic::Moments, &[]),
-    (Topic::Interactions, &["experiments", "propensity"]),
-    (Topic::Presence, &[]),
-    (Topic::Messages, &[]),
-    (Topic::DeadLetters, &[]),
-];
-
 fn first() -> DateTime<Utc> {
     "2026-10-28T00:00:00Z".parse().unwrap()
-}
-
-/// Writes the lake once: the same columns, names and positions as that version wrote.
-fn write_golden(lake: &Path) {
-    let mut all: Vec<Event> = testing::events(61, 700);
-    all.retain(|event| event.event_time() >= first() && event.event_time() < first() + TimeDelta::days(2));
-    let profile = |user: u64| {
-        let at = first() + TimeDelta::minutes(user as i64);
-        Event::Profile(ProfileEvent {
-            event_id: derived_event_id(&["golden", &user.to_string()]),
-            event_time: at,
-            kind: ProfileKind::Updated,
-            request_id: None,
-            user_id: UserId(user),
-            profile: Some(Profile::new(format!("p{user}"), Gender::Female, "1996-05-04".parse().unwrap(), at)),
-        })
-    };
-    all.extend((1..=5).map(profile));
-    let mut positions = BTreeMap::new();
-    for (topic, lacks) in THEN {
-        let mut from = 0i64;
-        for day in 0..2 {
-            let begin = first() + TimeDelta::days(day);
-            let mine = all.iter().filter(|e| e.topic() == topic && e.event_time() >= begin && e.event_time() < begin + TimeDelta::days(1));
-            let mut mine: Vec<&Event> = mine.collect();
-            mine.sort_by_key(|event| event.event_time());
-            if mine.is_empty() {
-                continue;
-            }
-            let values: Vec<Vec<u8>> = mine.iter().map(|event| event.encode()).collect();
-            let rows = decode(topic, &values.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap().batch;
-            let had: Vec<usize> = (0..rows.num_columns()).filter(|at| !lacks.contains(&rows.schema().field(*at).name().as_str())).collect();
-            let rows = rows.project(&had).unwrap();
-            let last = from + rows.num_rows() as i64 - 1;
-            let name = FileName { topic: topic.name().to_owned(), day: begin.date_naive(), partition: 0, first: from, last };
-            let path = lake.join(name.path());
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            let mut writer = parquet::arrow::ArrowWriter::try_new(std::fs::File::create(path).unwrap(), rows.schema(), None).unwrap();
-            writer.write(&rows).unwrap();
-            writer.close().unwrap();
-            from = last + 1;
-        }
-        positions.insert(format!("{}/0", topic.name()), from);
-    }
-    std::fs::write(lake.join("_positions.json"), serde_json::to_vec_pretty(&positions).unwrap()).unwrap();
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -201,13 +144,8 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn old_lake() -> tempfile::TempDir {
-    let lake = golden().join("lake");
-    if updating() && !lake.exists() {
-        std::fs::create_dir_all(&lake).unwrap();
-        write_golden(&lake);
-    }
     let dir = tempfile::tempdir().unwrap();
-    copy(&lake, dir.path());
+    copy(&golden().join("lake"), dir.path());
     dir
 }
 
