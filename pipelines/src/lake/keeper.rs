@@ -19,7 +19,7 @@ use crate::supervisor::{JobContext, JobError};
 pub const KEEPER: &str = "lake_keeper";
 
 /// How often it is looked whether there is something to do.
-const LOOK_EVERY: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// A process that has just begun has other things to do.
 const FIRST_AFTER: TimeDelta = TimeDelta::minutes(10);
 /// So long after midnight the last rows of the day before are taken to be in the lake.

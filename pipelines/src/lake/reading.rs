@@ -185,7 +185,7 @@ impl ObjectStore for Readable {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let (this, prefix) = (self.clone(), prefix.cloned());
-        stream::once(this.counted(prefix)).map_ok(|found| stream::iter(found.into_iter().map(Ok))).try_flatten().boxed()
+        stream::once(this.counted(prefix)).map_ok(|found| stream::iter(found.into_iter().map(Ok::<_, Error>))).try_flatten().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

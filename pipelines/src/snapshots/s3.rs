@@ -46,13 +46,13 @@ pub(super) fn open(bucket: &str) -> Result<Arc<dyn ObjectStore>, String> {
         .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::ConnectTimeout), SECONDS_TO_CONNECT)
         .with_retry(RetryConfig { backoff: BackoffConfig::default(), max_retries: 4, retry_timeout: SECONDS_OF_TRIES });
     for (key, value) in [
-        (AmazonS3ConfigKey::Endpoint, &config.endpoint),
-        (AmazonS3ConfigKey::Region, &config.region),
-        (AmazonS3ConfigKey::AccessKeyId, &config.access_key_id),
-        (AmazonS3ConfigKey::SecretAccessKey, &config.secret_access_key),
+        (AmazonS3ConfigKey::Endpoint, config.endpoint.trim_end_matches('/')),
+        (AmazonS3ConfigKey::Region, config.region.as_str()),
+        (AmazonS3ConfigKey::AccessKeyId, config.access_key_id.as_str()),
+        (AmazonS3ConfigKey::SecretAccessKey, config.secret_access_key.as_str()),
     ] {
         if !value.is_empty() {
-            builder = builder.with_config(key, value.trim_end_matches('/'));
+            builder = builder.with_config(key, value);
         }
     }
     if config.allow_http {

@@ -207,7 +207,7 @@ pub(crate) fn people_of(rows: &RecordBatch) -> Result<Vec<PersonDay>, ArrowError
     };
     let person = |(row, line): (usize, &[u8])| {
         let columns = serde_json::from_slice(line).map_err(wrong)?;
-        Ok(PersonDay { columns, vectors: VECTORS.map(|name| vector(name, row)) })
+        Ok::<_, ArrowError>(PersonDay { columns, vectors: VECTORS.map(|name| vector(name, row)) })
     };
     lines.enumerate().map(person).collect()
 }
