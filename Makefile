@@ -49,6 +49,7 @@ setup:
 setup-test:
 	@deploy/setup.sh test
 	@deploy/kafka/kafka.sh fetch
+	@deploy/s3/s3.sh fetch
 
 clean-data: ## Remove the data of `make up`
 	rm -rf $(DATA)

@@ -9,7 +9,7 @@ use crate::event::{
     DeadLetter, DeckEvent, DeckKind, EmbeddingRecord, InteractionEvent, InteractionKind, Media, MessageEvent, MessageKind, MomentEvent,
     MomentKind, PageEvent, PageItem, PageKind, PageRemoved, PresenceEvent, PresenceKind, ProfileEvent, ProfileKind, QuestionAnswer,
 };
-use crate::portrait::{Portrait, TagWeight};
+use crate::portrait::{Behaviour, Portrait, Signals, TagWeight};
 use crate::profile::{Position, Preferences, Profile};
 use crate::sets::feature_sets;
 use crate::topic::{Cleanup, Topic};
@@ -94,6 +94,11 @@ pub fn meanings(topic: Topic) -> Vec<(String, String)> {
         Topic::Portraits => fields::<Portrait>(),
         Topic::DeadLetters => fields::<DeadLetter>(),
     }
+}
+
+/// The same of what a portrait says of somebody, in columns: the portrait's own fields, the profile's, and what scoring reads.
+pub fn portrait_meanings() -> Vec<(String, String)> {
+    [fields::<Portrait>(), fields::<Profile>(), fields::<Signals>(), fields::<Behaviour>()].concat()
 }
 
 /// What a topic carries, in a line.

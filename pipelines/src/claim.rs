@@ -36,6 +36,9 @@ impl Claim {
             if !claims.create(&name(number), b"").await? {
                 continue;
             }
+            if claims.create(&name(number), b"").await? {
+                return Err(SnapshotError::NoConditions { place: store.to_string() });
+            }
             // Earlier ones are removed by and by, so a number may be free and yet long past.
             let all = numbers(&claims).await?;
             if all.iter().any(|other| *other > number) {

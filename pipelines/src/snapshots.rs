@@ -1,7 +1,8 @@
 //! Durable state of jobs in an object store: framed, checked, replaced as a whole.
 //!
 //! A snapshot is `HNSN`, a format version (u32), the CRC-32C of the payload (u32), its length (u64), all little-endian, and the payload. A
-//! reader sees the old one or the new one, never a mixture: local files are written beside and renamed, S3 puts are atomic.
+//! reader sees the old one or the new one, never a mixture: local files are written beside and renamed, S3 puts are atomic. What may be made only
+//! once is made with `If-None-Match: *` on S3.
 
 use std::sync::Arc;
 
@@ -12,6 +13,10 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 
+mod s3;
+
+pub use s3::{S3Config, remedy, use_s3};
+
 const MAGIC: &[u8; 4] = b"HNSN";
 const VERSION: u32 = 1;
 const HEADER: usize = 20;
@@ -20,7 +25,7 @@ const HEADER: usize = 20;
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// The place cannot be used.
-    #[error("`{place}` cannot hold data: {reason}; give a folder or a URL such as file:///var/lib/hongniang")]
+    #[error("`{place}` cannot hold data: {reason}; give a folder, or a URL such as file:///var/lib/hongniang or s3://bucket/prefix")]
     Place {
         /// The path or URL.
         place: String,
@@ -28,7 +33,7 @@ pub enum SnapshotError {
         reason: String,
     },
     /// The store refused.
-    #[error("could not {what} `{name}`: {source}")]
+    #[error("could not {what} `{name}`: {source}{}", remedy(.source))]
     Store {
         /// What was tried.
         what: &'static str,
@@ -36,6 +41,14 @@ pub enum SnapshotError {
         name: String,
         /// What the store said.
         source: object_store::Error,
+    },
+    /// The store writes over what is there although it was told not to.
+    #[error(
+        "the store of `{place}` ignores `If-None-Match`, so two processes could not be told apart; use a store with conditional writes (S3, MinIO, Ceph, R2), or a folder"
+    )]
+    NoConditions {
+        /// The folder.
+        place: String,
     },
     /// Somebody else has claimed the place since.
     #[error("another process has taken over the state in `{place}`; this one stops, so that the two do not mix")]
@@ -68,6 +81,14 @@ pub fn open_store(place: &str) -> Result<Arc<dyn ObjectStore>, SnapshotError> {
         std::fs::create_dir_all(&folder).map_err(|e| wrong(e.to_string()))?;
         let store = LocalFileSystem::new_with_prefix(&folder).map_err(|e| wrong(e.to_string()))?;
         return Ok(Arc::new(store));
+    }
+    if let Some(("s3", rest)) = place.split_once("://") {
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(wrong("it names no bucket".to_owned()));
+        }
+        let store = s3::open(bucket).map_err(wrong)?;
+        return Ok(Arc::new(PrefixStore::new(store, Path::from(prefix))));
     }
     let url = datafusion::datasource::listing::ListingTableUrl::parse(place).map_err(|e| wrong(e.to_string()))?;
     let (store, prefix) = object_store::parse_url(url.get_url()).map_err(|e| wrong(e.to_string()))?;
@@ -118,7 +139,7 @@ impl SnapshotStore {
         let path = self.path(name);
         match self.store.put_opts(&path, frame(payload).into(), PutMode::Create.into()).await {
             Ok(_) => Ok(true),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
             Err(source) => Err(SnapshotError::Store { what: "write", name: path.to_string(), source }),
         }
     }

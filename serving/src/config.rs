@@ -14,6 +14,7 @@ use pipelines::lake::LakeConfig;
 use pipelines::ledger_feed::LedgerConfig;
 use pipelines::query::QueryConfig;
 use pipelines::runner::RunnerConfig;
+use pipelines::snapshots::S3Config;
 use ranker::RankerConfig;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,10 @@ pub struct Config {
     pub query: QueryConfig,
     /// Arrow Flight SQL.
     pub flight: FlightConfig,
+    /// Stores that speak S3.
+    pub s3: S3Config,
+    /// The state of jobs.
+    pub state: StateConfig,
     /// The embedding worker.
     pub embedder: EmbedderConfig,
     /// The assembler.
@@ -121,6 +126,14 @@ pub struct EmbeddedConfig {
     pub sync_ms: u64,
 }
 
+/// The `[state]` section.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateConfig {
+    /// Where jobs save their state: a folder or a URL such as `s3://bucket/prefix`; empty for the folder `state` of the data folder.
+    pub place: String,
+}
+
 /// The `[model]` section.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -175,6 +188,8 @@ impl Default for Config {
             lake: LakeConfig::default(),
             query: QueryConfig::default(),
             flight: FlightConfig::default(),
+            s3: S3Config::default(),
+            state: StateConfig::default(),
             embedder: EmbedderConfig::default(),
             assembler: AssemblerConfig::default(),
             indexer: IndexerConfig::default(),
@@ -297,6 +312,12 @@ impl Config {
         if !(1..=86_400).contains(&self.recommend.rates_s) {
             return wrong("recommend.rates_s", "must be 1 to 86400 seconds");
         }
+        if !self.lake.compact.every_h.is_finite() || !self.lake.compact.keep_h.is_finite() || self.lake.compact.keep_h < 0.0 {
+            return wrong("lake.compact", "every_h and keep_h are hours, 0 or more");
+        }
+        if self.lake.compact.target_mb == 0 || self.lake.compact.memory_mb < 16 {
+            return wrong("lake.compact", "target_mb must be at least 1, and memory_mb at least 16");
+        }
         if self.http.in_flight == 0 {
             return wrong("http.in_flight", "must be at least 1");
         }
@@ -317,12 +338,16 @@ impl Config {
 
     /// Where the lake lies.
     pub fn lake_place(&self) -> String {
-        self.data_dir.join("lake").display().to_string()
+        self.place(&self.lake.place, "lake")
     }
 
     /// Where jobs save their state.
     pub fn state_place(&self) -> String {
-        self.data_dir.join("state").display().to_string()
+        self.place(&self.state.place, "state")
+    }
+
+    fn place(&self, place: &str, folder: &str) -> String {
+        if place.is_empty() { self.data_dir.join(folder).display().to_string() } else { place.to_owned() }
     }
 }
 

@@ -7,12 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use serde::{Deserialize, Serialize};
 
 use super::files::{FileName, Files, LakeError};
+use super::manifest;
+use super::numbered::Numbered;
 use crate::bus::Offsets;
 
 const COMMITS: &str = "_positions";
@@ -20,16 +21,22 @@ const STAGING: &str = "_staging";
 /// Positions as they were kept before there were commits.
 const FORMER: &str = "_positions.json";
 
-/// So many earlier commits are left, for those who are just reading one.
-const KEPT: u64 = 8;
+/// After so many commits they are folded into the manifest, whether or not anybody compacts.
+const FOLD_EVERY: u64 = 256;
 
 /// One commit as it is stored.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Commit {
+pub(super) struct Commit {
     /// Whose staging folder the files are in, if they are not moved yet.
-    owner: u64,
-    positions: BTreeMap<String, i64>,
-    files: Vec<String>,
+    pub(super) owner: u64,
+    pub(super) positions: BTreeMap<String, i64>,
+    pub(super) files: Vec<String>,
+    /// How many rows each file has; empty in a claim, which only repeats the files of the commit before.
+    #[serde(default)]
+    pub(super) rows: BTreeMap<String, u64>,
+    /// Whether rows are counted at all: commits of older versions do not.
+    #[serde(default)]
+    pub(super) counted: bool,
 }
 
 /// The right to commit, and where it stands.
@@ -39,11 +46,13 @@ pub(super) struct Commits {
     last: u64,
 }
 
-fn object(number: u64) -> Path {
-    Path::from(format!("{COMMITS}/{number:020}.json"))
+/// The commits of a lake.
+pub(super) fn log(files: &Files) -> Numbered {
+    Numbered::new(files, COMMITS)
 }
 
-fn staged(owner: u64, path: &str) -> Path {
+/// Where a file waits for its commit.
+pub(super) fn staged(owner: u64, path: &str) -> Path {
     Path::from(format!("{STAGING}/{owner:020}/{path}.part"))
 }
 
@@ -51,11 +60,15 @@ impl Commits {
     /// Takes the right to commit from whoever had it, ends what that one had committed, and tells up to where each partition is in
     /// the lake.
     pub(super) async fn claim(files: Files) -> Result<(Self, Offsets), LakeError> {
+        let log = log(&files);
         loop {
-            let (number, newest) = newest(&files).await?;
-            if !create(&files, number + 1, &newest).await? || !is_newest(&files, number + 1).await? {
+            let (number, mut newest) = newest(&files).await?;
+            newest.rows.clear();
+            newest.counted = true;
+            if !log.create(number + 1, &newest).await? || !log.is_newest(number + 1).await? {
                 continue;
             }
+            log.refuses_twice(number + 1, &newest).await?;
             let commits = Self { files, owner: number + 1, last: number + 1 };
             let positions = Offsets::from_named(&newest.positions);
             commits.publish(newest.owner, &newest.files).await?;
@@ -76,19 +89,22 @@ impl Commits {
     ///
     /// # Errors
     /// [`LakeError::Superseded`] when another process has claimed the lake; then nothing of this counts.
-    pub(super) async fn commit(&mut self, positions: &Offsets, files: &[FileName]) -> Result<(), LakeError> {
-        let paths: Vec<String> = files.iter().map(FileName::path).collect();
-        let commit = Commit { owner: self.owner, positions: positions.to_named(), files: paths };
-        let number = self.last + 1;
-        let made = create(&self.files, number, &commit).await?;
-        if !made || !is_newest(&self.files, number).await? {
+    pub(super) async fn commit(&mut self, positions: &Offsets, files: &[(FileName, u64)]) -> Result<(), LakeError> {
+        let rows: BTreeMap<String, u64> = files.iter().map(|(name, rows)| (name.path(), *rows)).collect();
+        let commit =
+            Commit { owner: self.owner, positions: positions.to_named(), files: rows.keys().cloned().collect(), rows, counted: true };
+        let (number, log) = (self.last + 1, log(&self.files));
+        let made = log.create(number, &commit).await?;
+        if !made || !log.is_newest(number).await? {
             self.forget(&commit.files).await;
             return Err(LakeError::Superseded);
         }
         self.last = number;
         self.publish(self.owner, &commit.files).await?;
-        for old in numbers(&self.files).await?.into_iter().filter(|old| old + KEPT < number) {
-            self.files.remove(&object(old)).await?;
+        if number.is_multiple_of(FOLD_EVERY)
+            && let Err(error) = manifest::fold(&self.files).await
+        {
+            tracing::warn!(%error, "the commits are folded another time");
         }
         Ok(())
     }
@@ -96,10 +112,7 @@ impl Commits {
     /// Moves staged files to where readers look. What is not there has been moved before.
     async fn publish(&self, owner: u64, paths: &[String]) -> Result<(), LakeError> {
         for path in paths {
-            match self.files.store.rename(&staged(owner, path), &Path::from(path.as_str())).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(source) => return Err(LakeError::Store { what: "move in", name: path.clone(), source }),
-            }
+            self.files.rename(&staged(owner, path), &Path::from(path.as_str())).await?;
         }
         Ok(())
     }
@@ -114,8 +127,7 @@ impl Commits {
 
     /// Removes what is staged and belongs to no commit.
     async fn clear(&self) -> Result<(), LakeError> {
-        let refused = |source| LakeError::Store { what: "list", name: STAGING.to_owned(), source };
-        let left: Vec<object_store::ObjectMeta> = self.files.store.list(Some(&Path::from(STAGING))).try_collect().await.map_err(refused)?;
+        let left = self.files.list(STAGING).await?;
         for object in &left {
             self.files.remove(&object.location).await?;
         }
@@ -141,37 +153,14 @@ impl Stage {
     }
 }
 
-async fn numbers(files: &Files) -> Result<Vec<u64>, LakeError> {
-    let refused = |source| LakeError::Store { what: "list", name: COMMITS.to_owned(), source };
-    let found: Vec<object_store::ObjectMeta> = files.store.list(Some(&Path::from(COMMITS))).try_collect().await.map_err(refused)?;
-    Ok(found.iter().filter_map(|meta| meta.location.filename()?.strip_suffix(".json")?.parse().ok()).collect())
-}
-
-/// Earlier commits are removed by and by, so a number may be free and yet long past.
-async fn is_newest(files: &Files, number: u64) -> Result<bool, LakeError> {
-    Ok(numbers(files).await?.iter().all(|other| *other <= number))
-}
-
-async fn create(files: &Files, number: u64, commit: &Commit) -> Result<bool, LakeError> {
-    let json = serde_json::to_vec_pretty(commit).map_err(|e| LakeError::Positions(e.to_string()))?;
-    match files.store.put_opts(&object(number), json.into(), PutMode::Create.into()).await {
-        Ok(_) => Ok(true),
-        Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-        Err(source) => Err(LakeError::Store { what: "write", name: object(number).to_string(), source }),
-    }
-}
-
 /// The newest commit and its number; 0 before the first one.
-async fn newest(files: &Files) -> Result<(u64, Commit), LakeError> {
-    loop {
-        let Some(number) = numbers(files).await?.into_iter().max() else { break };
-        // Another process may just have removed it, after one of its own.
-        if let Some(bytes) = files.get(&object(number)).await? {
-            return Ok((number, serde_json::from_slice(&bytes).map_err(|e| LakeError::Positions(e.to_string()))?));
-        }
+pub(super) async fn newest(files: &Files) -> Result<(u64, Commit), LakeError> {
+    if let Some(found) = log(files).newest().await? {
+        return Ok(found);
     }
+    let damaged = |e: serde_json::Error| LakeError::Damaged { name: FORMER.to_owned(), reason: e.to_string() };
     let former = files.get(&Path::from(FORMER)).await?;
-    let positions = former.map(|bytes| serde_json::from_slice(&bytes)).transpose().map_err(|e| LakeError::Positions(e.to_string()))?;
+    let positions = former.map(|bytes| serde_json::from_slice(&bytes)).transpose().map_err(damaged)?;
     Ok((0, Commit { positions: positions.unwrap_or_default(), ..Commit::default() }))
 }
 
@@ -199,7 +188,7 @@ mod tests {
 
     async fn flush(commits: &mut Commits, file: &FileName) -> Result<(), LakeError> {
         commits.stage().put(file, vec![1]).await.unwrap();
-        commits.commit(&at(file.last + 1), std::slice::from_ref(file)).await
+        commits.commit(&at(file.last + 1), &[(file.clone(), 1)]).await
     }
 
     #[tokio::test]
@@ -209,7 +198,7 @@ mod tests {
         assert!(positions.0.is_empty());
         commits.stage().put(&name(0, 9), vec![1]).await.unwrap();
         assert!(files.of_table("dead_letters").await.unwrap().is_empty());
-        commits.commit(&at(10), &[name(0, 9)]).await.unwrap();
+        commits.commit(&at(10), &[(name(0, 9), 1)]).await.unwrap();
         assert_eq!(files.of_table("dead_letters").await.unwrap(), [name(0, 9)]);
         commits.stage().put(&name(10, 19), vec![1]).await.unwrap();
         let (_, positions) = Commits::claim(files.clone()).await.unwrap();
@@ -230,7 +219,8 @@ mod tests {
         for file in &all[1..] {
             flush(&mut owner, file).await.unwrap();
         }
-        assert!(!numbers(&files).await.unwrap().contains(&(cut_off.last + 1)));
+        manifest::fold(&files).await.unwrap();
+        assert!(!log(&files).numbers().await.unwrap().contains(&(cut_off.last + 1)));
         let told = flush(&mut cut_off, &name(10, 17)).await.unwrap_err();
         assert!(matches!(told, LakeError::Superseded), "{told}");
         let mut there = files.of_table("dead_letters").await.unwrap();

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use chrono::NaiveDate;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use crate::bus::Offsets;
-use crate::snapshots::SnapshotError;
+use crate::snapshots::{SnapshotError, remedy};
 use crate::tables::TABLES;
 
 /// What can go wrong with the lake.
@@ -19,7 +19,7 @@ pub enum LakeError {
     #[error(transparent)]
     Place(#[from] SnapshotError),
     /// The store refused.
-    #[error("could not {what} `{name}` in the lake: {source}; nothing is lost, it is tried again")]
+    #[error("could not {what} `{name}` in the lake: {source}{}; nothing is lost, it is tried again", remedy(.source))]
     Store {
         /// What was tried.
         what: &'static str,
@@ -31,9 +31,22 @@ pub enum LakeError {
     /// Another process writes this lake now.
     #[error("another process has taken over the lake; this one stops, and what it had gathered is written by the other")]
     Superseded,
-    /// The positions cannot be read.
-    #[error("the newest file of `_positions` in the lake is damaged: {0}; restore it, or move the lake away to begin a new one")]
-    Positions(String),
+    /// Another process compacts this lake now.
+    #[error("another process has begun to compact this lake; this one stops, and what it had merged so far counts")]
+    Overtaken,
+    /// The store writes over what is there although it was told not to.
+    #[error(
+        "the store of the lake ignores `If-None-Match`, so two writers could not be told apart; use a store with conditional writes (S3, MinIO, Ceph, R2), or a folder"
+    )]
+    NoConditions,
+    /// What the lake notes about itself cannot be read.
+    #[error("`{name}` in the lake is damaged: {reason}; restore it, or move the lake away to begin a new one")]
+    Damaged {
+        /// The object.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Rows could not be made or written as Parquet.
     #[error("could not {what}: {reason}")]
     Data {
@@ -72,6 +85,12 @@ impl FileName {
         format!("{topic}/dt={day}/{topic}-{partition}-{first}-{last}.parquet")
     }
 
+    /// Whether the rows of `other` are in this file, too: a file counts only where no other one covers it.
+    pub fn covers(&self, other: &Self) -> bool {
+        let alike = self.topic == other.topic && self.day == other.day && self.partition == other.partition;
+        alike && self.first <= other.first && other.last <= self.last && (self.first, self.last) != (other.first, other.last)
+    }
+
     /// Reads a path of the lake; none for other files.
     pub fn parse(path: &str) -> Option<Self> {
         let mut parts = path.split('/');
@@ -85,7 +104,7 @@ impl FileName {
 }
 
 /// The files of a lake.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Files {
     pub(super) store: Arc<dyn ObjectStore>,
 }
@@ -119,10 +138,39 @@ impl Files {
         }
     }
 
+    /// Every object in a folder and below.
+    pub(super) async fn list(&self, folder: &str) -> Result<Vec<ObjectMeta>, LakeError> {
+        let refused = |source| LakeError::Store { what: "list", name: folder.to_owned(), source };
+        self.store.list(Some(&Path::from(folder))).try_collect().await.map_err(refused)
+    }
+
+    /// Whether an object is there.
+    pub(super) async fn exists(&self, path: &str) -> Result<bool, LakeError> {
+        match self.store.head(&Path::from(path)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(LakeError::Store { what: "look at", name: path.to_owned(), source }),
+        }
+    }
+
+    /// The bytes of an object that is there.
+    pub(super) async fn size(&self, path: &Path) -> Result<u64, LakeError> {
+        let refused = |source| LakeError::Store { what: "look at", name: path.to_string(), source };
+        self.store.head(path).await.map(|meta| meta.size).map_err(refused)
+    }
+
+    /// Moves an object; false where it was not there.
+    pub(super) async fn rename(&self, from: &Path, to: &Path) -> Result<bool, LakeError> {
+        match self.store.rename(from, to).await {
+            Ok(()) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(LakeError::Store { what: "move in", name: to.to_string(), source }),
+        }
+    }
+
     /// Every file of one table.
     pub(super) async fn of_table(&self, table: &str) -> Result<Vec<FileName>, LakeError> {
-        let refused = |source| LakeError::Store { what: "list", name: table.to_owned(), source };
-        let found: Vec<object_store::ObjectMeta> = self.store.list(Some(&Path::from(table))).try_collect().await.map_err(refused)?;
+        let found = self.list(table).await?;
         let mut names: Vec<FileName> = found.iter().filter_map(|meta| FileName::parse(meta.location.as_ref())).collect();
         names.sort();
         Ok(names)

@@ -13,7 +13,7 @@ use datafusion::prelude::SessionContext;
 use features::topic::Topic;
 
 use super::files::{FileName, Files, LakeError};
-use super::write::files_of;
+use super::write::{DayFile, files_of};
 use crate::bus::Record;
 use crate::query::session;
 use crate::snapshots::open_store;
@@ -110,7 +110,7 @@ pub async fn write_events(place: &str, events: &[features::event::Event]) -> Res
         if let Some((_, reason)) = written.refused.first() {
             return Err(LakeError::data(format!("make rows of `{}`", topic.name()), reason));
         }
-        for (day, bytes) in written.days {
+        for DayFile { day, bytes, .. } in written.days {
             files.put(&FileName { topic: topic.name().to_owned(), day, partition: 0, first, last }, bytes).await?;
         }
     }

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use super::commits::{Commits, Stage};
+use super::config::{CompactConfig, RetentionConfig};
 use super::files::{FileName, Files, LakeError};
-use super::write::{Written, files_of};
+use super::write::{DayFile, Written, files_of};
 use crate::bus::{Bus, EventProducer, Offsets, Reader, Record};
 use crate::dead_letters;
 use crate::ownership::owned;
@@ -27,6 +28,8 @@ pub const NAME: &str = "lake";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LakeConfig {
+    /// Where the lake lies: a folder, or a URL such as s3://bucket/prefix; empty for the folder `lake` of the data folder.
+    pub place: String,
     /// How long an event waits for its file at most, in seconds.
     pub flush_s: f64,
     /// A flush begins earlier when so many events have been gathered.
@@ -35,11 +38,29 @@ pub struct LakeConfig {
     pub flush_bytes: usize,
     /// Whether every version of every portrait is kept: decks can be computed again only with the portraits they were made of.
     pub portraits: bool,
+    /// Whether the vectors of Moments and profiles are kept.
+    pub embeddings: bool,
+    /// Whether everybody's portrait as it stood at the end of each day is kept.
+    pub portrait_days: bool,
+    /// Merging files.
+    pub compact: CompactConfig,
+    /// For how long tables are kept.
+    pub retention: RetentionConfig,
 }
 
 impl Default for LakeConfig {
     fn default() -> Self {
-        Self { flush_s: 60.0, flush_events: 400_000, flush_bytes: 192 << 20, portraits: true }
+        Self {
+            place: String::new(),
+            flush_s: 60.0,
+            flush_events: 400_000,
+            flush_bytes: 192 << 20,
+            portraits: true,
+            embeddings: true,
+            portrait_days: true,
+            compact: CompactConfig::default(),
+            retention: RetentionConfig::default(),
+        }
     }
 }
 
@@ -100,8 +121,12 @@ impl LakeWriter {
 }
 
 fn topics(config: &LakeConfig) -> Vec<String> {
-    let kept = TABLES.into_iter().filter(|topic| config.portraits || *topic != Topic::Portraits);
-    kept.map(|topic| topic.name().to_owned()).collect()
+    let kept = |topic: &Topic| match topic {
+        Topic::Portraits => config.portraits,
+        Topic::Embeddings => config.embeddings,
+        _ => true,
+    };
+    TABLES.into_iter().filter(kept).map(|topic| topic.name().to_owned()).collect()
 }
 
 fn lake(error: LakeError) -> JobError {
@@ -186,8 +211,8 @@ impl Run {
     }
 }
 
-/// The files of one partition's flush, and the records that are no rows, with the reason.
-type Flushed = (Vec<FileName>, Vec<(Record, String)>);
+/// The files of one partition's flush with their rows, and the records that are no rows, with the reason.
+type Flushed = (Vec<(FileName, u64)>, Vec<(Record, String)>);
 
 async fn flush_partition(stage: Stage, (topic, partition): Partition, records: Vec<Record>) -> Result<Flushed, JobError> {
     let (Some(first), Some(last)) = (records.first().map(|r| r.offset), records.last().map(|r| r.offset)) else {
@@ -197,10 +222,10 @@ async fn flush_partition(stage: Stage, (topic, partition): Partition, records: V
     let work = tokio::task::spawn_blocking(move || files_of(topic, &records));
     let Written { days, refused } = work.await.map_err(|e| JobError::failed("make Parquet files", e))?.map_err(lake)?;
     let mut names = Vec::with_capacity(days.len());
-    for (day, bytes) in days {
+    for DayFile { day, bytes, rows } in days {
         let name = FileName { topic: topic.name().to_owned(), day, partition, first, last };
         stage.put(&name, bytes).await.map_err(lake)?;
-        names.push(name);
+        names.push((name, rows));
     }
     Ok((names, refused))
 }

@@ -7,15 +7,34 @@
 //! Rows are sorted by time; files carry statistics, bloom filters on ids, and are compressed with zstd.
 
 mod commits;
+mod compact;
+mod config;
 mod files;
+mod footer;
 mod history;
 mod job;
+mod keeper;
+mod manifest;
+mod merge;
+mod numbered;
+mod portrait_days;
+mod reading;
+mod stats;
+mod swaps;
+mod verify;
 mod write;
 
 pub use crate::query::{batch_features, session};
+pub use compact::{CompactPlan, Compacted, Step, compact};
+pub use config::{CompactConfig, RetentionConfig};
 pub use files::{FileName, LakeError};
 pub use history::{DayRows, History, write_events};
 pub use job::{LakeConfig, LakeWriter, NAME};
+pub use keeper::{KEEPER, LakeKeeper};
+pub use portrait_days::{DayTaken, alive, days_without, take};
+pub use reading::readable;
+pub use stats::{TableStats, stats};
+pub use verify::{Finding, LogBounds, Verified, count_against_log, verify};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -4,14 +4,89 @@ use chrono::{DateTime, NaiveDate, Utc};
 use features::sets::feature_sets;
 use features::topic::Topic;
 
+use super::commits::Commits;
 use super::files::{FileName, Files};
-use super::write::files_of;
+use super::write::{DayFile, files_of};
 use super::*;
 use crate::bus::Record;
 use crate::runner::{FeaturePlan, KeyedState};
 use crate::snapshots::open_store;
 use crate::tables::decode;
 use crate::testing;
+
+mod compacting;
+mod days;
+mod evolution;
+mod store;
+mod verifying;
+
+fn now() -> DateTime<Utc> {
+    "2026-11-27T12:00:00Z".parse().unwrap()
+}
+
+/// Files below a folder.
+fn walk(folder: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { walk(&path) } else { 1 }).sum()
+}
+
+/// Versions of portraits as records of their topic: whose, and when it was assembled.
+fn portraits(of: &[(u64, DateTime<Utc>)]) -> Vec<Record> {
+    let record = |(n, (user, at)): (usize, &(u64, DateTime<Utc>))| {
+        let value = serde_json::json!({
+            "user_id": user.to_string(), "version": at.timestamp_millis(), "generation": 1, "updated_at": at,
+            "profile": {"nickname": format!("p{user} {}", at.date_naive()), "gender": "female", "birth_date": "1996-05-04", "created_at": at},
+            "counters": {"popularity.likes_d14": 1e9, "given.seen": n}, "content": {"scale": 0.01, "codes": "AQID"}, "model": "m"
+        });
+        Record {
+            topic: Topic::Portraits.name().into(),
+            partition: 0,
+            offset: n as i64,
+            timestamp_ms: 0,
+            key: Some(user.to_string().into_bytes()),
+            value: Some(value.to_string().into_bytes()),
+            headers: Vec::new(),
+        }
+    };
+    of.iter().enumerate().map(record).collect()
+}
+
+/// Writes records as the lake writer does, `together` in a flush, behind what is there.
+async fn committed(place: &str, records: &[Record], together: usize) {
+    let (mut commits, mut positions) = Commits::claim(Files::new(open_store(place).unwrap())).await.unwrap();
+    let mut partitions: BTreeMap<(String, i32), Vec<Record>> = BTreeMap::new();
+    for record in records {
+        partitions.entry((record.topic.to_string(), record.partition)).or_default().push(record.clone());
+    }
+    for ((topic, partition), records) in partitions {
+        let begin = positions.get(&topic, partition).unwrap_or(0);
+        for part in records.chunks(together) {
+            let mut names = Vec::new();
+            let (first, last) = (begin + part[0].offset, begin + part[part.len() - 1].offset);
+            for DayFile { day, bytes, rows } in files_of(crate::tables::table_of(&topic).unwrap(), part).unwrap().days {
+                let name = FileName { topic: topic.clone(), day, partition, first, last };
+                commits.stage().put(&name, bytes).await.unwrap();
+                names.push((name, rows));
+            }
+            positions.set(&topic, partition, last + 1);
+            commits.commit(&positions, &names).await.unwrap();
+        }
+    }
+}
+
+/// Ids of all events in the lake, as often as they are there.
+async fn ids(place: &str) -> Vec<String> {
+    let session = session(place).await.unwrap();
+    let mut ids = Vec::new();
+    for table in ["interactions", "presence", "messages", "moments"] {
+        for batch in session.sql(&format!("SELECT event_id FROM {table}")).await.unwrap().collect().await.unwrap() {
+            let column = arrow::array::AsArray::as_string::<i32>(batch.column(0));
+            ids.extend(column.iter().flatten().map(str::to_owned));
+        }
+    }
+    ids.sort();
+    ids
+}
 
 async fn fill(place: &str, records: &[Record]) {
     let files = Files::new(open_store(place).unwrap());
@@ -24,7 +99,7 @@ async fn fill(place: &str, records: &[Record]) {
         for part in records.chunks(100) {
             let written = files_of(table, part).unwrap();
             assert!(written.refused.is_empty());
-            for (day, bytes) in written.days {
+            for DayFile { day, bytes, .. } in written.days {
                 files
                     .put(
                         &FileName { topic: topic.clone(), day, partition, first: part[0].offset, last: part[part.len() - 1].offset },
@@ -96,8 +171,8 @@ fn tombstones_leave_no_row_and_garbage_is_named() {
     let stored: i64 = written
         .days
         .iter()
-        .map(|(_, bytes)| {
-            parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes.clone()))
+        .map(|file| {
+            parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(file.bytes.clone()))
                 .unwrap()
                 .metadata()
                 .file_metadata()
@@ -112,7 +187,7 @@ fn files_carry_statistics_bloom_filters_and_their_order() {
     let records = testing::records(&testing::events(14, 300));
     let mine: Vec<Record> = records.into_iter().filter(|r| r.topic.as_ref() == "interactions").collect();
     let written = files_of(Topic::Interactions, &mine).unwrap();
-    let bytes = bytes::Bytes::from(written.days[0].1.clone());
+    let bytes = bytes::Bytes::from(written.days[0].bytes.clone());
     let file = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
     let group = file.metadata().row_group(0);
     assert_eq!(group.sorting_columns().unwrap()[0].column_idx, 1);

@@ -34,9 +34,9 @@ pub use progress::Scanned;
 pub use tell::{ColumnFacts, TableFacts, columns, facts, meaning, names};
 pub use udf::FUNCTIONS;
 
+use crate::lake::readable;
 use crate::runner::KeyedState;
-use crate::snapshots::open_store;
-use crate::tables::TABLES;
+use crate::tables::lake_tables;
 
 /// The catalog of every session.
 pub const CATALOG: &str = "hongniang";
@@ -121,12 +121,10 @@ async fn open_with(place: &str, runtime: RuntimeEnvBuilder) -> Result<SessionCon
     parquet.reorder_filters = true;
     parquet.bloom_filter_on_read = true;
     let context = SessionContext::new_with_config_rt(config, runtime);
-    let store = open_store(place).map_err(|e| DataFusionError::External(Box::new(e)))?;
+    let store = readable(place).map_err(|e| DataFusionError::External(Box::new(e)))?;
     context.runtime_env().register_object_store(ObjectStoreUrl::parse(STORE)?.as_ref(), store);
-    for topic in TABLES {
-        if let Some(table) = table::LakeTable::of(topic)? {
-            context.register_table(topic.name(), Arc::new(table))?;
-        }
+    for (name, schema) in lake_tables() {
+        context.register_table(name, Arc::new(table::LakeTable::of(name, schema)?))?;
     }
     udf::register(&context);
     if let Some(catalog) = context.catalog(CATALOG) {

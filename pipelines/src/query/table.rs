@@ -12,32 +12,31 @@ use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTable
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
-use features::topic::Topic;
 
 use super::STORE;
 use super::days::Days;
-use crate::tables::{schema, time_column};
+use crate::tables::{table_of, time_column};
 
 /// The column of the day.
 pub(super) const DAY: &str = "dt";
 
-/// Files of a topic, by day.
+/// Files of a table, by day.
 #[derive(Debug)]
 pub(super) struct LakeTable {
     files: ListingTable,
-    time: &'static str,
+    /// The column whose day is the folder's; none where rows have no time of their own.
+    time: Option<&'static str>,
 }
 
 impl LakeTable {
-    /// The table of a topic; none for topics without one.
-    pub(super) fn of(topic: Topic) -> Result<Option<Self>> {
-        let Some(schema) = schema(topic) else { return Ok(None) };
+    /// The table of that name.
+    pub(super) fn of(name: &str, schema: SchemaRef) -> Result<Self> {
         let options = ListingOptions::new(Arc::new(ParquetFormat::default()))
             .with_file_extension(".parquet")
             .with_table_partition_cols(vec![(DAY.to_owned(), DataType::Date32)]);
-        let path = ListingTableUrl::parse(format!("{STORE}/{}/", topic.name()))?;
+        let path = ListingTableUrl::parse(format!("{STORE}/{name}/"))?;
         let files = ListingTable::try_new(ListingTableConfig::new(path).with_listing_options(options).with_schema(schema))?;
-        Ok(Some(Self { files, time: time_column(topic) }))
+        Ok(Self { files, time: table_of(name).map(time_column) })
     }
 }
 
@@ -58,7 +57,7 @@ impl TableProvider for LakeTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let days = Days::of(filters, self.time);
+        let days = self.time.map_or_else(Days::default, |time| Days::of(filters, time));
         let filters: Vec<Expr> = filters.iter().cloned().chain(days.condition(DAY)).collect();
         self.files.scan(state, projection, &filters, limit).await
     }

@@ -7,7 +7,7 @@ use datafusion::common::TableReference;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::prelude::SessionContext;
 use features::decay::column_half_life;
-use features::docs::{carries, meanings};
+use features::docs::{carries, meanings, portrait_meanings};
 use features::sets::{FeatureSet, feature_set};
 use features::topic::Topic;
 use futures::TryStreamExt;
@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::error::QueryError;
 use super::table::{DAY, is_of_the_lake};
 use super::{CATALOG, FEATURES, LAKE, STORE};
-use crate::tables::table_of;
+use crate::tables::{PORTRAIT_DAYS, table_of};
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -70,6 +70,9 @@ pub fn meaning(table: &str) -> String {
     if let Some(set) = set_of(table) {
         return format!("feature set over `{}`, computed while you ask", set.source.name());
     }
+    if table == PORTRAIT_DAYS {
+        return "everybody's portrait as it stood at the midnight that ends the day `dt` (UTC)".to_owned();
+    }
     table_of(table).map_or_else(String::new, |topic| carries(topic).to_owned())
 }
 
@@ -88,7 +91,7 @@ async fn provider(session: &SessionContext, table: &str) -> Result<Arc<dyn Table
 /// When there is no such table.
 pub async fn columns(session: &SessionContext, table: &str) -> Result<Vec<ColumnFacts>, QueryError> {
     let provider = provider(session, table).await?;
-    let known = table_of(table).map_or_else(Vec::new, meanings);
+    let known = if table == PORTRAIT_DAYS { portrait_meanings() } else { table_of(table).map_or_else(Vec::new, meanings) };
     let meaning = |name: &str| {
         let told = known.iter().find(|(field, _)| field == name).map(|(_, meaning)| meaning.clone());
         told.or_else(|| lake_column(table, name)).or_else(|| set_of(table).map(|set| feature_column(set, name))).unwrap_or_default()
@@ -104,11 +107,33 @@ pub async fn columns(session: &SessionContext, table: &str) -> Result<Vec<Column
 
 /// Columns that only the lake has.
 fn lake_column(table: &str, column: &str) -> Option<String> {
+    if table == PORTRAIT_DAYS {
+        return portrait_day_column(column);
+    }
     let topic = table_of(table)?;
     let text = match (topic, column) {
         (_, DAY) => "The day of the row (UTC), which is the folder of its file.",
         (Topic::Portraits, "assembled_at") => "When this version was assembled.",
         (Topic::Portraits, "portrait") => "The whole portrait as JSON: json_text(portrait, '/profile/city'), vector(portrait, 'content').",
+        (Topic::Embeddings, "moment_id") => "The Moment the vector stands for; none for a profile's.",
+        (Topic::Embeddings, "codes") => "The vector in 8 bits a dimension: `codes * scale`, unit length.",
+        (Topic::Embeddings, "scale") => "What a code of 1 is worth.",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// Columns that only the days of portraits have.
+fn portrait_day_column(column: &str) -> Option<String> {
+    let text = match column {
+        DAY => "The day (UTC) at whose end somebody was as the row says.",
+        "age" => "Years at that midnight.",
+        "lat" | "lon" => "The position that was last told, in degrees, as it came in: not to leave the company.",
+        "wanted_genders" => "Genders somebody wants to meet; empty: all.",
+        "wanted_min_age" | "wanted_max_age" => "Ages somebody wants to meet, in years.",
+        "wanted_max_km" => "How far away others may be, in km; none: anywhere.",
+        "virtual" => "Whether an agent writes for the account.",
+        "moment_ids" => "The Moments that stood then.",
         _ => return None,
     };
     Some(text.to_owned())

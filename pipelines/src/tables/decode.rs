@@ -41,8 +41,10 @@ pub fn decode(topic: Topic, values: &[&[u8]]) -> Result<Decoded, ArrowError> {
 }
 
 fn together(topic: Topic, schema: &SchemaRef, values: &[&[u8]]) -> Result<RecordBatch, ArrowError> {
-    if topic == Topic::Portraits {
-        return super::portraits::rows(schema, values);
+    match topic {
+        Topic::Portraits => return super::portraits::rows(schema, values),
+        Topic::Embeddings => return super::embeddings::rows(schema, values),
+        _ => {}
     }
     let mut decoder = ReaderBuilder::new(SchemaRef::clone(schema)).with_batch_size(values.len() + 1).build_decoder()?;
     for (at, value) in values.iter().enumerate() {

@@ -4,18 +4,21 @@
 //! `extend_data` is kept as JSON text.
 
 mod decode;
+mod embeddings;
 mod events;
+pub(crate) mod portrait_days;
 mod portraits;
 mod schema;
 
 pub use decode::{Decoded, decode};
 pub use events::events;
-pub use schema::{id_columns, long_columns, schema, time_column};
+pub use schema::{PORTRAIT_DAYS, id_columns, lake_tables, long_columns, portrait_days_schema, schema, time_column};
 
 use features::topic::Topic;
 
-/// Topics that have a table: what the gate files, what it refuses, and the portraits.
-pub const TABLES: [Topic; 9] = [
+/// Topics that have a table: what the gate files, what it refuses, and what is computed and cannot be had again: vectors and portraits. What is
+/// reported (`inbox`) is filed or refused, and features follow from their SQL.
+pub const TABLES: [Topic; 10] = [
     Topic::Profiles,
     Topic::Moments,
     Topic::Interactions,
@@ -23,6 +26,7 @@ pub const TABLES: [Topic; 9] = [
     Topic::Messages,
     Topic::Decks,
     Topic::Pages,
+    Topic::Embeddings,
     Topic::Portraits,
     Topic::DeadLetters,
 ];

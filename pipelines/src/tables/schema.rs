@@ -165,6 +165,76 @@ fn portraits() -> Vec<Field> {
     ]
 }
 
+/// Not shaped like the JSON: see [`super::embeddings`].
+fn embeddings() -> Vec<Field> {
+    vec![
+        must("event_time", time()),
+        must("user_id", TEXT),
+        must("subject", TEXT),
+        may("moment_id", TEXT),
+        must("model", TEXT),
+        must("scale", DataType::Float32),
+        must("codes", list(DataType::Int8)),
+    ]
+}
+
+/// No topic: made of `portraits` once a day, see `lake::portrait_days`.
+fn portrait_days() -> Vec<Field> {
+    let tag = || list(record(vec![must("tag", TEXT), must("weight", DataType::Float32)]));
+    let signals = [
+        "activity",
+        "likes",
+        "impressions",
+        "like_rate",
+        "richness",
+        "completeness",
+        "likes_given",
+        "looked",
+        "likes_received",
+        "looked_at",
+        "replies",
+        "comments",
+    ];
+    let mut fields = vec![
+        must("user_id", TEXT),
+        must("generation", DataType::Int64),
+        must("version", DataType::Int64),
+        must("updated_at", time()),
+        must("nickname", TEXT),
+        must("gender", TEXT),
+        must("birth_date", DataType::Date32),
+        must("age", DataType::Int32),
+        may("height_cm", DataType::Int32),
+        may("education", TEXT),
+        may("occupation", TEXT),
+        may("city", TEXT),
+        may("lat", DataType::Float64),
+        may("lon", DataType::Float64),
+        may("languages", list(TEXT)),
+        may("bio", TEXT),
+        must("photos", DataType::Int32),
+        may("wanted_genders", list(TEXT)),
+        must("wanted_min_age", DataType::Int32),
+        must("wanted_max_age", DataType::Int32),
+        may("wanted_max_km", DataType::Int64),
+        must("hidden", DataType::Boolean),
+        must("banned", DataType::Boolean),
+        must("virtual", DataType::Boolean),
+        must("created_at", time()),
+    ];
+    fields.extend(signals.map(|name| must(name, DataType::Float32)));
+    fields.extend([
+        must("tags", tag()),
+        must("liked_tags", tag()),
+        must("counters", list(record(vec![must("name", TEXT), must("sum", DataType::Float64)]))),
+        must("moment_ids", list(TEXT)),
+        may("model", TEXT),
+        may("content", list(DataType::Float32)),
+        may("taste", list(DataType::Float32)),
+    ]);
+    fields
+}
+
 fn dead_letters() -> Vec<Field> {
     vec![
         must("refused_at", time()),
@@ -180,12 +250,28 @@ fn dead_letters() -> Vec<Field> {
 
 /// The schema of a topic's table; none for topics without one.
 pub fn schema(topic: Topic) -> Option<SchemaRef> {
-    static SCHEMAS: OnceLock<[SchemaRef; 9]> = OnceLock::new();
+    static SCHEMAS: OnceLock<[SchemaRef; 10]> = OnceLock::new();
     let all = SCHEMAS.get_or_init(|| {
-        let tables = [profiles(), moments(), interactions(), presence(), messages(), decks(), pages(), portraits(), dead_letters()];
+        let tables =
+            [profiles(), moments(), interactions(), presence(), messages(), decks(), pages(), embeddings(), portraits(), dead_letters()];
         tables.map(|fields| Arc::new(Schema::new(fields)))
     });
     super::TABLES.iter().position(|table| *table == topic).map(|at| Arc::clone(&all[at]))
+}
+
+/// The name of the table of everybody's portrait at the end of each day.
+pub const PORTRAIT_DAYS: &str = "portrait_days";
+
+/// The schema of [`PORTRAIT_DAYS`].
+pub fn portrait_days_schema() -> SchemaRef {
+    static SCHEMA: OnceLock<SchemaRef> = OnceLock::new();
+    Arc::clone(SCHEMA.get_or_init(|| Arc::new(Schema::new(portrait_days()))))
+}
+
+/// Every table of the lake with its schema: those of topics, and what is made of them.
+pub fn lake_tables() -> Vec<(&'static str, SchemaRef)> {
+    let of_topics = super::TABLES.into_iter().filter_map(|topic| schema(topic).map(|schema| (topic.name(), schema)));
+    of_topics.chain([(PORTRAIT_DAYS, portrait_days_schema())]).collect()
 }
 
 /// The column that tells which day a row belongs to.

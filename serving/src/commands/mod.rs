@@ -6,6 +6,7 @@ mod doctor;
 mod eval;
 mod experiments;
 mod import;
+mod lake;
 mod models;
 mod off_policy;
 mod pipeline;
@@ -77,7 +78,9 @@ impl Global {
         if let Some(listen) = &self.listen {
             flags.insert("http".to_owned(), json!({"listen": listen}));
         }
-        Ok(Config::load(self.config.as_deref(), Value::Object(flags))?)
+        let config = Config::load(self.config.as_deref(), Value::Object(flags))?;
+        pipelines::snapshots::use_s3(&config.s3);
+        Ok(config)
     }
 }
 
@@ -101,6 +104,9 @@ enum Command {
     /// Experiments: which there are, who is in which arm, what came of them.
     #[command(subcommand)]
     Experiments(experiments::ExperimentsCommand),
+    /// The files of the lake: compact, verify, stats, snapshot.
+    #[command(subcommand)]
+    Lake(lake::LakeCommand),
     /// SQL over the lake: one statement, a file of them, or a conversation.
     Query(query::QueryArgs),
     /// Scores for given pairs of people, by what was known at their time.
@@ -157,6 +163,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Simulate(args) => simulate::run(&global, args).await?,
         Command::Import(command) => import::run(&global, command).await?,
         Command::Experiments(command) => experiments::run(&global, command).await?,
+        Command::Lake(command) => return lake::run(&global, command).await,
         Command::Query(args) => query::run(&global, args).await?,
         Command::Score(args) => score::run(&global, args).await?,
         Command::Replay(args) => return replay::run(&global, args).await,

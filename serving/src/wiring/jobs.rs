@@ -12,7 +12,7 @@ use pipelines::bus::Bus;
 use pipelines::embedder::{self, Embedder};
 use pipelines::gate::{self, Gate};
 use pipelines::indexer::{self, Indexer};
-use pipelines::lake::{self, LakeWriter};
+use pipelines::lake::{self, LakeKeeper, LakeWriter};
 use pipelines::ledger_feed::{self, LedgerFeed};
 use pipelines::runner::{self, FeatureRunner};
 use pipelines::snapshots::SnapshotStore;
@@ -26,10 +26,11 @@ use crate::sink::EventSink;
 use crate::state::Indexes;
 
 /// Jobs that run anywhere, with what they do.
-pub const JOBS: [(&str, &str); 6] = [
+pub const JOBS: [(&str, &str); 7] = [
     (gate::NAME, "inbox → profiles, moments, interactions, presence, messages, decks, pages; refuses go to dead_letters"),
     (runner::NAME, "filed topics → features.<name>, by the SQL of features/sql"),
-    (lake::NAME, "filed topics, portraits, dead_letters → Parquet lake"),
+    (lake::NAME, "filed topics, embeddings, portraits, dead_letters → Parquet lake"),
+    (lake::KEEPER, "lake → lake: merges the files of past days, applies the retention, takes the daily snapshot of portraits"),
     (embedder::NAME, "moments, profiles → embeddings"),
     (assembler::NAME, "features, profiles, embeddings, interactions → portraits"),
     (indexer::NAME, "portraits, moments, embeddings → vectors, text and portrait table of the data folder; part of every serving node"),
@@ -99,7 +100,7 @@ pub(super) fn spawn_node(
 }
 
 /// Jobs that need no index of a node: they may run in this process or in others.
-pub const PIPELINES: [&str; 5] = [gate::NAME, runner::NAME, lake::NAME, embedder::NAME, assembler::NAME];
+pub const PIPELINES: [&str; 6] = [gate::NAME, runner::NAME, lake::NAME, lake::KEEPER, embedder::NAME, assembler::NAME];
 
 /// Starts those of [`PIPELINES`] that are named.
 pub(super) fn spawn_pipelines(supervisor: &Supervisor, shared: &Shared, names: &[&str]) {
@@ -117,6 +118,10 @@ pub(super) fn spawn_pipelines(supervisor: &Supervisor, shared: &Shared, names: &
     if wanted(lake::NAME) {
         let (bus, place, config) = (s.bus.clone(), s.config.lake_place(), s.config.lake.clone());
         supervisor.spawn(lake::NAME, RestartPolicy::default(), move |c| LakeWriter::new(bus.clone(), &place, config.clone()).run(c));
+    }
+    if wanted(lake::KEEPER) {
+        let (bus, place, config) = (s.bus.clone(), s.config.lake_place(), s.config.lake.clone());
+        supervisor.spawn(lake::KEEPER, RestartPolicy::default(), move |c| LakeKeeper::new(bus.clone(), &place, config.clone()).run(c));
     }
     if wanted(embedder::NAME)
         && let Some(encoder) = s.encoder.clone()
