@@ -5,6 +5,7 @@
 
 import base64
 import json
+import logging
 import os
 from pathlib import Path
 from statistics import NormalDist
@@ -78,6 +79,8 @@ def style() -> str | None:
     chinese = next((name for name in CHINESE if name in known), None)
     if chinese is None:
         print("No font with Chinese characters is installed: they appear as boxes. `deploy/python.sh` installs fonts-wqy-microhei on Debian.")
+    # The font for Chinese has one weight, which need not be said under every figure.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     plt.rcParams.update({
         "font.family": ["DejaVu Sans"] + ([chinese] if chinese else []),
         "axes.prop_cycle": plt.cycler(color=COLOURS),
