@@ -89,6 +89,8 @@ def write(book, name: str, out: Path) -> tuple[int, list[str]]:
     (out / f"{name}.html").write_text(page, encoding="utf-8")
     pictures, blank, figures = 0, [], {}
     for output in outputs(book):
+        if output.get("name") == "stderr":
+            print(f"{name}: a cell warns: {output['text'].strip()}", file=sys.stderr)
         data = output.get("data", {})
         if "image/png" in data:
             pictures += 1
