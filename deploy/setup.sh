@@ -22,6 +22,10 @@ if [ "$what" = build ]; then
     echo "setup: needs Rust 1.95 or newer with clippy and rustfmt: install rustup, then 'rustup component add clippy rustfmt'" >&2
     exit 1
   fi
+else
+  python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+  # A font with Chinese characters, for figures; another one will do.
+  [ -e /usr/share/fonts/truetype/wqy/wqy-microhei.ttc ] || { command -v fc-list >/dev/null && [ -n "$(fc-list :lang=zh family)" ]; } || missing+=(fonts-wqy-microhei)
 fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -10,6 +10,7 @@ mod docs;
 mod experiments;
 mod lake;
 mod layout;
+mod notebooks;
 mod query;
 mod replay;
 mod s3;

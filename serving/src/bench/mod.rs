@@ -61,11 +61,19 @@ impl Target {
         Ok(body)
     }
 
-    async fn get(&self, path: &str) -> anyhow::Result<Value> {
+    /// What a GET gives.
+    ///
+    /// # Errors
+    /// When it is refused or not answered.
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.send(self.client.get(format!("{}{path}", self.url))).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+    /// What a POST of JSON gives.
+    ///
+    /// # Errors
+    /// When it is refused or not answered.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.send(self.client.post(format!("{}{path}", self.url)).json(body)).await
     }
 

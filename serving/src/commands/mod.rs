@@ -4,6 +4,7 @@ mod bench;
 mod config;
 mod doctor;
 mod eval;
+mod evenings;
 mod experiments;
 mod import;
 mod lake;

@@ -9,16 +9,19 @@ use clap::Args;
 use pipelines::bus::Bus;
 
 use super::Global;
+use super::evenings::{Evening, evening, target};
 use super::pipeline::listen;
 use super::simulate::grow;
 use crate::config::{Config, DEVELOPMENT_KEY};
 use crate::state::App;
-use crate::town::TownSpec;
+use crate::town::{Town, TownSpec};
 use crate::wiring::{PIPELINES, Platform, install_metrics, run_together, serve as serve_platform};
 
 /// Flags of `up`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  hongniang up\n  hongniang up --data-dir /var/lib/hongniang --listen 127.0.0.1:8080")]
+#[command(
+    after_help = "Examples:\n  hongniang up\n  hongniang up --town 2000 --town-evenings 3\n  hongniang up --data-dir /var/lib/hongniang --listen 127.0.0.1:8080"
+)]
 pub(super) struct UpArgs {
     /// Lets a town of so many people grow, if nobody is here yet.
     #[arg(long, value_name = "PEOPLE")]
@@ -26,11 +29,22 @@ pub(super) struct UpArgs {
     /// Days of the town.
     #[arg(long, default_value_t = 14)]
     town_days: u32,
+    /// Evenings on which the people of a town that has just grown use the app: they open pages and answer them.
+    #[arg(long, default_value_t = 0, requires = "town", value_name = "EVENINGS")]
+    town_evenings: u32,
+}
+
+/// A town on its way here.
+struct Moving {
+    spec: TownSpec,
+    /// Evenings on which its people use what is served here, once they live here.
+    evenings: u32,
 }
 
 /// Everything in one process.
 pub(super) async fn up(global: &Global, args: UpArgs) -> anyhow::Result<()> {
-    let town = args.town.map(|users| TownSpec { users, days: args.town_days, seed: 1, until: Utc::now() });
+    let spec = |users| TownSpec { users, days: args.town_days, seed: 1, until: Utc::now() };
+    let town = args.town.map(|users| Moving { spec: spec(users), evenings: args.town_evenings });
     let mut config = global.load()?;
     if config.flight.listen.is_empty() {
         config.flight.listen = beside(config.http.listen).await;
@@ -80,7 +94,7 @@ pub(super) async fn serve(global: &Global, args: &ServeArgs) -> anyhow::Result<(
     run_together(&jobs, &config, listen(args.metrics).await?, stop_asked()).await
 }
 
-async fn start(config: Config, jobs: &[&str], town: Option<TownSpec>) -> anyhow::Result<()> {
+async fn start(config: Config, jobs: &[&str], town: Option<Moving>) -> anyhow::Result<()> {
     let listen = config.http.listen;
     let listener = tokio::net::TcpListener::bind(listen)
         .await
@@ -99,20 +113,21 @@ async fn start(config: Config, jobs: &[&str], town: Option<TownSpec>) -> anyhow:
         println!("  key      {DEVELOPMENT_KEY}  (development only; set http.service_keys)");
     }
     if let Some(town) = town {
-        tokio::spawn(populate(platform.app.clone(), platform.log.bus.clone(), town));
+        tokio::spawn(populate(platform.app.clone(), platform.log.bus.clone(), town, address));
     }
     serve_platform(platform, listener, stop_asked()).await
 }
 
 /// Grows the town once the node knows that nobody is here, and says when there is something to look at.
-async fn populate(app: App, bus: Bus, town: TownSpec) {
-    let (begun, users) = (Instant::now(), town.users);
+async fn populate(app: App, bus: Bus, town: Moving, address: SocketAddr) {
+    let Moving { spec, evenings } = town;
+    let (begun, users) = (Instant::now(), spec.users);
     let mut ready = app.readiness.table.clone();
     if ready.wait_for(|ready| *ready).await.is_err() || !app.indexes.table.is_empty() {
         return;
     }
     println!("  town     {users} people move in");
-    match grow(&bus, town).await {
+    match grow(&bus, spec.clone()).await {
         Ok(events) => println!("  town     {events} events sent after {:.0} s", begun.elapsed().as_secs_f64()),
         Err(error) => return tracing::error!(%error, "the town could not grow"),
     }
@@ -123,6 +138,27 @@ async fn populate(app: App, bus: Bus, town: TownSpec) {
         "  town     everybody can be recommended after {:.0} s; similarity fills in while texts are embedded",
         begun.elapsed().as_secs_f64()
     );
+    if evenings > 0 {
+        let key = app.config.http.service_keys.first().cloned().unwrap_or_default();
+        if let Err(error) = go_out(address, &key, spec, evenings).await {
+            tracing::error!("the people of the town could not use the app: {error:#}");
+        }
+    }
+}
+
+/// The people of a town use what is served here, evening after evening.
+async fn go_out(address: SocketAddr, key: &str, spec: TownSpec, evenings: u32) -> anyhow::Result<()> {
+    let target = target(address, key)?;
+    let seed = spec.seed;
+    let town = tokio::task::spawn_blocking(move || Town::new(spec)).await?;
+    for number in 1..=evenings {
+        let begun = Instant::now();
+        let Evening { pages, shown, likes } = evening(&target, &town, seed.wrapping_add(number.into())).await?;
+        let took = begun.elapsed().as_secs_f64();
+        println!("  town     evening {number} of {evenings}: {pages} pages opened, {shown} people shown, {likes} likes, in {took:.0} s");
+    }
+    println!("  town     what was shown and answered is in the lake within lake.flush_s seconds");
+    Ok(())
 }
 
 /// Ctrl-C or SIGTERM.
