@@ -15,6 +15,7 @@ pub mod ledger_feed;
 pub mod ownership;
 pub mod past;
 pub mod runner;
+pub mod shelf;
 pub mod snapshots;
 pub mod supervisor;
 pub mod tables;

@@ -15,20 +15,30 @@ fn events_md_is_what_the_types_say() {
     assert!(written == generated, "docs/EVENTS.md is out of date: run `UPDATE_DOCS=1 make test` and commit it");
 }
 
-#[test]
-fn import_md_has_the_columns() {
-    const BEGIN: &str = "<!-- generated from serving/src/import/events/columns.rs: begin -->\n";
+/// Holds the part of a document between its markers to what the code says.
+fn holds_generated(name: &str, source: &str, generated: &str) {
     const END: &str = "<!-- end -->\n";
-    let path = root().join("docs/IMPORT.md");
+    let begin = format!("<!-- generated from {source}: begin -->\n");
+    let path = root().join(name);
     let written = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = written.split_once(BEGIN).unwrap();
+    let (before, rest) = written.split_once(&begin).unwrap();
     let (_, after) = rest.split_once(END).unwrap();
-    let generated = format!("{before}{BEGIN}{}{END}{after}", serving::import::columns_markdown());
+    let generated = format!("{before}{begin}{generated}{END}{after}");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, &generated).unwrap();
         return;
     }
-    assert!(written == generated, "docs/IMPORT.md is out of date: run `UPDATE_DOCS=1 make test` and commit it");
+    assert!(written == generated, "{name} is out of date: run `UPDATE_DOCS=1 make test` and commit it");
+}
+
+#[test]
+fn import_md_has_the_columns() {
+    holds_generated("docs/IMPORT.md", "serving/src/import/events/columns.rs", &serving::import::columns_markdown());
+}
+
+#[test]
+fn dataset_md_has_the_columns() {
+    holds_generated("docs/DATASET.md", "serving/src/dataset/columns.rs", &serving::dataset::columns_markdown());
 }
 
 /// Names of folders at the top whose files documents cite.

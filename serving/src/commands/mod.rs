@@ -2,6 +2,7 @@
 
 mod bench;
 mod config;
+mod dataset;
 mod doctor;
 mod eval;
 mod experiments;
@@ -103,6 +104,8 @@ enum Command {
     Experiments(experiments::ExperimentsCommand),
     /// SQL over the lake.
     Query(query::QueryArgs),
+    /// Training examples: impressions with both people as they stood before, and what followed.
+    Dataset(dataset::DatasetArgs),
     /// Scores for given pairs of people, by what was known at their time.
     Score(score::ScoreArgs),
     /// Computes pages that were served again, from the log, and compares them byte for byte.
@@ -158,6 +161,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Import(command) => import::run(&global, command).await?,
         Command::Experiments(command) => experiments::run(&global, command).await?,
         Command::Query(args) => query::run(&global, args).await?,
+        Command::Dataset(args) => dataset::run(&global, args).await?,
         Command::Score(args) => score::run(&global, args).await?,
         Command::Replay(args) => return replay::run(&global, args).await,
         Command::Eval(command) => eval::run(&global, command).await?,
