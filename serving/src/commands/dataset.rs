@@ -50,7 +50,7 @@ pub(super) struct DatasetArgs {
     /// Keeps so many impressions without a like for each with one, by chance, and weighs them; all, when left out.
     #[arg(long, value_name = "N")]
     sample: Option<f64>,
-    /// Leaves the vectors out: a tenth of the size; cosines stay.
+    /// Leaves the vectors out: smaller files; cosines stay.
     #[arg(long)]
     no_vectors: bool,
     /// Encodes no texts: faster, and what rests on vectors is not known.
