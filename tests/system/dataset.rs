@@ -100,12 +100,15 @@ async fn an_example_says_what_the_ranker_knew() {
     let (report, told) = block_in_place(|| dataset(app.folder(), &out, &["--from", &begun.to_rfc3339(), "--no-vectors"]));
     assert_eq!((count(&report, "impressions"), count(&report, "rows")), (shown as u64, shown as u64), "{report} {told}");
     assert!(told.contains("a second; the lake ends at"), "{told}");
+    // DataFusion wants nothing but partitions below the folder of a table.
+    std::fs::remove_dir_all(out.join("_days")).unwrap();
+    std::fs::remove_file(out.join("_dataset.json")).unwrap();
     let liked = ask(&lake, &out, "SELECT COUNT(*) FROM examples WHERE liked AND liked_here AND split IS NOT NULL").await;
     assert_eq!(liked[0][0], (PAGES / 3).to_string());
     counters_agree(&lake, &out).await;
     terms_agree(&lake, &out).await;
     let (report, _) = block_in_place(|| dataset(app.folder(), &app.folder().join("all"), &["--no-vectors", "--sample", "0.5"]));
-    assert!(count(&report, "rows") > 150 && count(&report, "left out: sampled") > 100, "{report}");
+    assert!(count(&report, "rows") > 60 && count(&report, "left out: sampled") > 50, "{report}");
     app.stop().await;
 }
 
