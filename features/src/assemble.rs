@@ -287,6 +287,11 @@ impl Assembly {
         self.tag_rows.iter().filter(|((name, _), _)| name == set).map(|((_, tag), row)| (normal_tag(tag), weigh(row))).collect()
     }
 
+    /// Value columns of the user-keyed feature sets, by `<set>.<column>`, still forward-decayed.
+    pub fn counters(&self) -> impl Iterator<Item = (String, f64)> {
+        self.rows.iter().flat_map(|(set, row)| row.values.iter().map(move |(column, value)| (format!("{set}.{column}"), *value)))
+    }
+
     /// The portrait, if there is a profile.
     pub fn portrait(&self, user_id: UserId, version: u64, lookup: &dyn VectorLookup) -> Option<Portrait> {
         let profile = self.profile.clone()?;
@@ -296,8 +301,6 @@ impl Assembly {
             .map(|c| c.model.clone())
             .or_else(|| self.liked().find_map(|(user, _)| lookup.person(user)).map(|e| e.model.clone()));
         let taste = model.as_deref().and_then(|model| self.taste(lookup, model));
-        let counters =
-            self.rows.iter().flat_map(|(set, row)| row.values.iter().map(move |(column, value)| (format!("{set}.{column}"), *value)));
         let mut moments: Vec<(DateTime<Utc>, MomentId)> = self.moments.iter().map(|(id, e)| (e.at, *id)).collect();
         moments.sort_unstable_by(|a, b| b.cmp(a));
         Some(Portrait {
@@ -306,7 +309,7 @@ impl Assembly {
             generation: 1,
             updated_at: self.newest?,
             profile,
-            counters: counters.collect(),
+            counters: self.counters().collect(),
             tags: self.tags(),
             liked_tags: self.liked_tags(),
             content: content.map(|c| c.vector),

@@ -16,6 +16,7 @@ pub mod ownership;
 pub mod past;
 pub mod query;
 pub mod runner;
+pub mod shelf;
 pub mod snapshots;
 pub mod supervisor;
 pub mod tables;

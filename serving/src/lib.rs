@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod commands;
 pub mod config;
+pub mod dataset;
 pub mod eval;
 pub mod experiments;
 pub mod flight;

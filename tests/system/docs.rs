@@ -42,6 +42,11 @@ fn query_md_has_the_functions() {
     holds_generated("docs/QUERY.md", "pipelines/src/query/udf/mod.rs", &generated);
 }
 
+#[test]
+fn dataset_md_has_the_columns() {
+    holds_generated("docs/DATASET.md", "serving/src/dataset/columns.rs", &serving::dataset::columns_markdown());
+}
+
 /// Names of folders at the top whose files documents cite.
 const CITED: [&str; 10] = ["features", "index", "ranker", "pipelines", "serving", "tests", "deploy", "docs", "notebooks", ".ci"];
 

@@ -6,6 +6,7 @@ mod cli;
 mod conformance;
 mod console;
 mod crash;
+mod dataset;
 mod docs;
 mod experiments;
 mod lake;

@@ -158,6 +158,12 @@ impl Ledger {
         self.with(|s| s.shown_at(viewer.0, candidate.0).is_some_and(|at| at > (now - window).timestamp()))
     }
 
+    /// When `candidate` was last shown to `viewer`, to the second, if it was within `window` before `now`.
+    pub fn last_shown(&self, viewer: UserId, candidate: UserId, now: DateTime<Utc>, window: TimeDelta) -> Option<DateTime<Utc>> {
+        let at = self.with(|s| s.shown_at(viewer.0, candidate.0))?;
+        DateTime::from_timestamp(at, 0).filter(|_| at > (now - window).timestamp())
+    }
+
     /// Everybody shown to `viewer` within `window` before `now`.
     pub fn shown_set(&self, viewer: UserId, now: DateTime<Utc>, window: TimeDelta) -> HashSet<UserId> {
         let after = (now - window).timestamp();

@@ -23,6 +23,8 @@ fn relations_and_exposures() {
     ledger.apply(&event(1, 2, Impression, 0));
     assert!(ledger.shown_within(a, b, now, TimeDelta::days(1)) && !ledger.shown_within(b, a, now, TimeDelta::days(1)));
     assert!(!ledger.shown_within(a, b, now + TimeDelta::days(2), TimeDelta::days(1)));
+    assert_eq!(ledger.last_shown(a, b, now, TimeDelta::days(1)), DateTime::from_timestamp(1_790_000_000, 0));
+    assert_eq!((ledger.last_shown(a, b, now, TimeDelta::seconds(100)), ledger.last_shown(b, a, now, TimeDelta::days(1))), (None, None));
     ledger.apply_all([&event(1, 2, Like, 1), &event(2, 1, Like, 2)]);
     assert!(ledger.friends(a, b) && ledger.friends_of(a) == [b]);
     ledger.apply(&event(2, 1, Unfollow, 3));

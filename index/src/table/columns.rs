@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use features::ids::UserId;
-use features::portrait::{IMPRESSIONS, IMPRESSIONS_HALF_LIFE, Portrait, Signals, signals};
+use features::portrait::{Behaviour, IMPRESSIONS, IMPRESSIONS_HALF_LIFE, Portrait, Signals, behaviour, signals};
 use features::profile::{Gender, Position, Profile, age, epoch_days};
 use foldhash::fast::RandomState;
 use h3o::CellIndex;
@@ -305,6 +305,11 @@ impl Columns {
     /// What scoring reads, at `now`.
     pub fn signals(&self, row: u32, now: DateTime<Utc>) -> Signals {
         signals(&self.at(row).counters, self.at(row).completeness, now)
+    }
+
+    /// How the person answers and is answered, at `now`: what [`Self::signals`] says of it, without the rest.
+    pub fn behaviour(&self, row: u32, now: DateTime<Utc>) -> Behaviour {
+        behaviour(&self.at(row).counters, now)
     }
 
     /// Decayed impressions received by some people, at `now`, in their order: what [`Self::signals`] says of them, without the rest.

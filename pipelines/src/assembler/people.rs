@@ -1,6 +1,6 @@
 //! Everybody's assemblies, and what a record means for them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use features::assemble::{Assembly, Embedding, VectorLookup};
 use features::event::{EmbeddingRecord, Event, Subject};
@@ -205,6 +205,28 @@ impl People {
             changes.extend(portrait.map(|p| Change::Portrait(Box::new(p))));
         }
         changes
+    }
+
+    /// Assembles those of `users` for whom something waits; everybody else waits on. What a portrait rests on is as if all had been assembled.
+    pub(crate) fn take_some(&mut self, now_ms: u64, users: &[UserId]) -> Vec<Change> {
+        let mut changes: Vec<Change> = std::mem::take(&mut self.erased).into_iter().map(Change::Erased).collect();
+        for user in std::mem::take(&mut self.fresh) {
+            self.refresh_content(user);
+            self.stale.insert(user);
+        }
+        for user in users {
+            if self.stale.remove(user) {
+                self.version = (self.version + 1).max(now_ms);
+                let portrait = self.assemblies.get(user).and_then(|a| a.portrait(*user, self.version, &*self));
+                changes.extend(portrait.map(|p| Change::Portrait(Box::new(p))));
+            }
+        }
+        changes
+    }
+
+    /// Value columns of the user-keyed feature sets of somebody, by `<set>.<column>`.
+    pub(crate) fn counters(&self, user: UserId) -> BTreeMap<String, f64> {
+        self.assemblies.get(&user).map(|assembly| assembly.counters().collect()).unwrap_or_default()
     }
 
     fn refresh_content(&mut self, user: UserId) {

@@ -4,6 +4,8 @@ use arrow::array::RecordBatch;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use features::topic::Topic;
 
+use super::ahead::{Ahead, Told};
+use super::{PastError, Running};
 use crate::lake::{DayRows, History, LakeError};
 
 /// A day under way.
@@ -15,6 +17,14 @@ struct Table {
     topic: Topic,
     rows: DayRows,
     happened: usize,
+    ahead: Ahead,
+}
+
+/// Rows of one table that happen together.
+pub(super) struct Happened {
+    pub(super) topic: Topic,
+    pub(super) rows: RecordBatch,
+    pub(super) told: Told,
 }
 
 /// The first moment of a day (UTC).
@@ -28,19 +38,27 @@ impl Day {
         let mut tables = Vec::new();
         for topic in Topic::LIVED {
             let rows = history.day(topic, day).await?;
-            tables.extend(rows.map(|rows| Table { topic, rows, happened: 0 }));
+            tables.extend(rows.map(|rows| Table { topic, rows, happened: 0, ahead: Ahead::default() }));
         }
         Ok(Self { tables })
     }
 
-    /// Takes the rows strictly before a moment that were not taken before.
-    pub(super) fn take_before(&mut self, moment: DateTime<Utc>) -> Vec<(Topic, RecordBatch)> {
-        let take = |table: &mut Table| {
-            let until = table.rows.before(moment);
-            let from = std::mem::replace(&mut table.happened, until);
-            (until > from).then(|| (table.topic, table.rows.rows.slice(from, until - from)))
-        };
-        self.tables.iter_mut().filter_map(take).collect()
+    /// Takes rows strictly before a moment that were not taken before, some at a time; none when there are no more.
+    pub(super) async fn next_before(&mut self, moment: DateTime<Utc>, features: &[Running]) -> Result<Option<Happened>, PastError> {
+        for table in &mut self.tables {
+            let (from, until) = (table.happened, table.rows.before(moment));
+            if until <= from {
+                continue;
+            }
+            if table.ahead.left() == 0 {
+                table.ahead = Ahead::look(table.topic, &table.rows, from, features).await?;
+            }
+            let count = (until - from).min(table.ahead.left());
+            table.happened += count;
+            let (rows, told) = (table.rows.rows.slice(from, count), table.ahead.take(count));
+            return Ok(Some(Happened { topic: table.topic, rows, told }));
+        }
+        Ok(None)
     }
 
     /// Whether every row was taken.

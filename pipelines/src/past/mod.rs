@@ -3,32 +3,36 @@
 //! [`Past::advance`] moves the moment forward, never back; everything with an `event_time` strictly before it has happened, nothing else is
 //! known. Promises:
 //! - what is known at a moment does not depend on what the lake holds of the time at or after it, to the last bit;
+//! - nor does it depend on the steps that led to the moment, to the last bit;
 //! - feature rows come out of the same SQL, portraits out of the same assembly as on the stream; sums agree with the stream's up to
-//!   rounding (1e-9), whatever steps led to the moment;
+//!   rounding (1e-9);
 //! - memory holds the state of the people, one day of events and a bounded cache of vectors;
-//! - a step costs what its events and the people they touch cost, not what the lake holds.
+//! - a step costs what its events and the people they touch cost, not what the lake holds; [`Past::advance_for`] assembles only whom one asks for.
 //!
 //! Two things differ from a running platform: here a taste follows every move of the vectors it rests on, while the stream lets it wait for the next event
 //! of its owner; and of people who were erased the lake may still hold rows until it is rewritten without them.
 
+mod ahead;
 mod day;
 mod texts;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use datafusion::error::DataFusionError;
 use features::embed::{EmbedError, TextEncoder};
 use features::event::Event;
+use features::ids::{IdError, UserId};
 use features::portrait::Portrait;
 use features::sets::{FeatureSet, feature_sets};
 use features::topic::Topic;
 use index::ledger::Ledger;
 use index::table::PortraitTable;
 
-use self::day::Day;
+use self::day::{Day, Happened};
 use self::texts::Texts;
 use crate::assembler::{Change, People};
 use crate::lake::{History, LakeError};
@@ -98,6 +102,20 @@ pub struct Past {
     ledger: Arc<Ledger>,
     keep: TimeDelta,
     reached: DateTime<Utc>,
+    /// When everybody last did something.
+    active: HashMap<UserId, DateTime<Utc>>,
+    /// Whether something happened that not all portraits show yet.
+    behind: bool,
+}
+
+/// The column that tells who did something.
+const fn actor(topic: Topic) -> &'static str {
+    match topic {
+        Topic::Moments => "author_id",
+        Topic::Interactions => "actor_id",
+        Topic::Messages => "sender_id",
+        _ => "user_id",
+    }
 }
 
 impl Past {
@@ -124,6 +142,8 @@ impl Past {
             ledger: Arc::default(),
             keep,
             reached: DateTime::<Utc>::MIN_UTC,
+            active: HashMap::new(),
+            behind: false,
         })
     }
 
@@ -152,11 +172,45 @@ impl Past {
         self.people.portraits()
     }
 
+    /// Value columns of the user-keyed feature sets of somebody, by `<set>.<column>`, still forward-decayed; a column is missing until something of its
+    /// set happened.
+    pub fn counters(&self, user: UserId) -> BTreeMap<String, f64> {
+        self.people.counters(user)
+    }
+
+    /// When somebody last did something, whatever it was; none if never.
+    pub fn last_active(&self, user: UserId) -> Option<DateTime<Utc>> {
+        self.active.get(&user).copied()
+    }
+
     /// Lets everything happen whose time lies strictly before `moment`; the number of events.
     ///
     /// # Errors
     /// When `moment` lies before the one that was reached, or the lake or the encoder fails; then begin anew.
     pub async fn advance(&mut self, moment: DateTime<Utc>) -> Result<usize, PastError> {
+        let happened = self.let_happen(moment).await?;
+        if self.behind {
+            self.assemble(moment);
+        }
+        Ok(happened)
+    }
+
+    /// The same, but of the portraits that [`Self::table`] has only those of `users` are brought to the moment; those of others may lie behind, until
+    /// they are asked for or [`Self::advance`] brings all. Everything else is as of the moment.
+    ///
+    /// # Errors
+    /// Those of [`Self::advance`].
+    pub async fn advance_for(&mut self, moment: DateTime<Utc>, users: &[UserId]) -> Result<usize, PastError> {
+        let happened = self.let_happen(moment).await?;
+        if self.behind {
+            let changes = self.people.take_some(version(moment), users);
+            self.apply(changes);
+        }
+        Ok(happened)
+    }
+
+    /// Everything before the moment happens, and is gathered; no portrait is assembled.
+    async fn let_happen(&mut self, moment: DateTime<Utc>) -> Result<usize, PastError> {
         if moment < self.reached {
             return Err(PastError::Backwards { asked: moment, reached: self.reached });
         }
@@ -167,38 +221,42 @@ impl Past {
                 self.today = Some(Day::read(&self.history, next).await?);
                 self.to_come.pop_front();
             }
-            let Some(today) = &mut self.today else { break };
-            let parts = today.take_before(moment);
-            let over = today.is_over();
-            for (topic, rows) in parts {
-                happened += rows.num_rows();
-                self.happen(topic, rows).await?;
+            while let Some(today) = &mut self.today
+                && let Some(part) = today.next_before(moment, &self.features).await?
+            {
+                happened += part.rows.num_rows();
+                self.happen(part)?;
             }
-            if !over {
+            if self.today.as_ref().is_some_and(|today| !today.is_over()) {
                 break;
             }
             self.today = None;
             self.ledger.prune(moment, self.keep);
         }
         if happened > 0 {
-            self.assemble(moment).await?;
+            self.gather().await?;
+            self.behind = true;
         }
         self.reached = moment;
         Ok(happened)
     }
 
     /// Rows of one table happen.
-    async fn happen(&mut self, topic: Topic, rows: RecordBatch) -> Result<(), PastError> {
-        for running in self.features.iter_mut().filter(|running| running.set.source == topic) {
-            let sums = running.plan.run(rows.clone()).await.map_err(|e| failed(running.set, e))?;
-            running.state.add(running.set, &sums).map_err(|e| failed(running.set, e.into()))?;
+    fn happen(&mut self, part: Happened) -> Result<(), PastError> {
+        let Happened { topic, rows, told } = part;
+        for (at, sums) in told.sums {
+            let running = &mut self.features[at];
+            running.state.add(running.set, &[sums]).map_err(|e| failed(running.set, e.into()))?;
         }
-        if !matches!(topic, Topic::Profiles | Topic::Moments | Topic::Interactions) {
-            return Ok(());
+        let wrong = |reason: String| PastError::Rows { table: topic.name(), reason };
+        let times = rows[tables::time_column(topic)].as_primitive::<TimestampMicrosecondType>();
+        for (who, at) in rows[actor(topic)].as_string::<i32>().iter().zip(times.values()) {
+            let who = who.unwrap_or_default().parse().map_err(|e: IdError| wrong(e.to_string()))?;
+            let at = DateTime::from_timestamp_micros(*at).ok_or_else(|| wrong(format!("{at} is no time")))?;
+            self.active.entry(who).and_modify(|last| *last = at.max(*last)).or_insert(at);
         }
-        let events = tables::events(&rows).map_err(|e| PastError::Rows { table: topic.name(), reason: e.to_string() })?;
-        self.ledger.apply_all(events.iter().filter_map(|event| if let Event::Interaction(i) = event { Some(i) } else { None }));
-        for event in events {
+        self.ledger.apply_all(told.events.iter().filter_map(|event| if let Event::Interaction(i) = event { Some(i) } else { None }));
+        for event in told.events {
             if let Some(texts) = &mut self.texts {
                 texts.want(&event);
             }
@@ -207,28 +265,41 @@ impl Past {
         Ok(())
     }
 
-    /// Everything that happened goes into the portraits it touches.
-    async fn assemble(&mut self, moment: DateTime<Utc>) -> Result<(), PastError> {
+    /// Everything that happened goes to the people it is about.
+    async fn gather(&mut self) -> Result<(), PastError> {
         for running in &mut self.features {
             for row in running.state.take_rows(running.set, GENERATION) {
                 let told = self.people.row(running.set, row);
                 told.map_err(|reason| PastError::Rows { table: running.set.source.name(), reason })?;
             }
         }
-        if let Some(texts) = &mut self.texts {
-            texts.encode(&mut self.people).await?;
+        match &mut self.texts {
+            Some(texts) => texts.encode(&mut self.people).await,
+            None => Ok(()),
         }
-        let version = u64::try_from(moment.timestamp_millis()).unwrap_or(0);
-        while self.people.has_work() {
-            for change in self.people.take_changes(version, usize::MAX) {
-                match change {
-                    Change::Portrait(portrait) => self.table.apply(&portrait),
-                    Change::Erased(user) => self.table.remove(user),
-                };
-            }
-        }
-        Ok(())
     }
+
+    /// Every portrait that something was gathered for is assembled.
+    fn assemble(&mut self, moment: DateTime<Utc>) {
+        while self.people.has_work() {
+            let changes = self.people.take_changes(version(moment), usize::MAX);
+            self.apply(changes);
+        }
+        self.behind = false;
+    }
+
+    fn apply(&self, changes: Vec<Change>) {
+        for change in changes {
+            match change {
+                Change::Portrait(portrait) => self.table.apply(&portrait),
+                Change::Erased(user) => self.table.remove(user),
+            };
+        }
+    }
+}
+
+fn version(moment: DateTime<Utc>) -> u64 {
+    u64::try_from(moment.timestamp_millis()).unwrap_or(0)
 }
 
 fn failed(set: &FeatureSet, source: DataFusionError) -> PastError {

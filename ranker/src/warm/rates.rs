@@ -137,7 +137,7 @@ impl Rates {
         let mut cities: HashMap<String, [Sums; CELLS]> = HashMap::new();
         let mut nowhere = [Sums::default(); CELLS];
         table.each_row(AT_ONCE, |read, row| {
-            let (at, behaviour) = (cell(read.limits(row).gender, read.age(row, now)), read.signals(row, now).behaviour);
+            let (at, behaviour) = (cell(read.limits(row).gender, read.age(row, now)), read.behaviour(row, now));
             match read.city(row) {
                 None => nowhere[at].add(&behaviour),
                 Some(city) => match cities.get_mut(city) {

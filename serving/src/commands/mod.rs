@@ -2,6 +2,7 @@
 
 mod bench;
 mod config;
+mod dataset;
 mod doctor;
 mod eval;
 mod evenings;
@@ -110,6 +111,8 @@ enum Command {
     Lake(lake::LakeCommand),
     /// SQL over the lake: one statement, a file of them, or a conversation.
     Query(query::QueryArgs),
+    /// Training examples: impressions with both people as they stood before, and what followed.
+    Dataset(dataset::DatasetArgs),
     /// Scores for given pairs of people, by what was known at their time.
     Score(score::ScoreArgs),
     /// Computes pages that were served again, from the log, and compares them byte for byte.
@@ -166,6 +169,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Experiments(command) => experiments::run(&global, command).await?,
         Command::Lake(command) => return lake::run(&global, command).await,
         Command::Query(args) => query::run(&global, args).await?,
+        Command::Dataset(args) => dataset::run(&global, args).await?,
         Command::Score(args) => score::run(&global, args).await?,
         Command::Replay(args) => return replay::run(&global, args).await,
         Command::Eval(command) => eval::run(&global, command).await?,

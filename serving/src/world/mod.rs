@@ -14,7 +14,7 @@ use features::ids::UserId;
 use index::hot::HotPool;
 use index::vectors::ExactVectors;
 use pipelines::past::{Past, PastError};
-use ranker::{DeckItem, DeckRequest, FilterName, Parts, RankError, RankerConfig, Recommender};
+use ranker::{ConfigError, DeckItem, DeckRequest, FilterName, Parts, RankError, RankerConfig, Recommender};
 
 use crate::config::Config;
 
@@ -115,14 +115,37 @@ impl World {
     /// # Errors
     /// When `moment` lies before the one that was reached, or the lake or the encoder fails.
     pub async fn advance(&mut self, moment: DateTime<Utc>) -> Result<usize, PastError> {
+        Ok(self.advance_to_the_hour(moment).await? + self.past.advance(moment).await?)
+    }
+
+    /// The same, but only the portraits of `users` are brought to the moment: for judging these, at a fraction of the cost.
+    ///
+    /// # Errors
+    /// Those of [`Self::advance`].
+    pub async fn advance_for(&mut self, moment: DateTime<Utc>, users: &[UserId]) -> Result<usize, PastError> {
+        Ok(self.advance_to_the_hour(moment).await? + self.past.advance_for(moment, users).await?)
+    }
+
+    /// What is usual is of the last whole hour, when everybody stood as they stood then.
+    async fn advance_to_the_hour(&mut self, moment: DateTime<Utc>) -> Result<usize, PastError> {
         let hour = stand(moment, RATES_EVERY);
-        let mut happened = 0;
-        if self.rates_at.is_none_or(|at| at < hour) && hour >= self.past.reached() {
-            happened = self.past.advance(hour).await?;
-            self.parts.rates.refresh(&self.parts.table, hour);
-            self.rates_at = Some(hour);
+        if self.rates_at.is_some_and(|at| at >= hour) || hour < self.past.reached() {
+            return Ok(0);
         }
-        Ok(happened + self.past.advance(moment).await?)
+        let happened = self.past.advance(hour).await?;
+        self.parts.rates.refresh(&self.parts.table, hour);
+        self.rates_at = Some(hour);
+        Ok(happened)
+    }
+
+    /// A recommender of the house by a strategy, on what is known here, without filters and without overrides of regions and arms: it scores whoever
+    /// is known.
+    ///
+    /// # Errors
+    /// When the configuration does not make sense.
+    pub fn by(&self, strategy: &str, ranker: &RankerConfig) -> Result<Recommender, ConfigError> {
+        let config = RankerConfig { strategy: strategy.to_owned(), ..ranker.alone() };
+        Ok(Recommender::new(self.parts.clone(), &config)?.with_filters(Vec::new()))
     }
 
     /// Computes the hot pool at the moment that was reached.
@@ -170,7 +193,7 @@ impl World {
         let mut verdicts: Vec<Option<Verdict>> = vec![None; pairs.len()];
         for (done, at) in order.into_iter().enumerate() {
             let pair = &pairs[at];
-            self.advance(stand(pair.time, step)).await?;
+            self.advance_for(stand(pair.time, step), &[pair.viewer, pair.candidate]).await?;
             verdicts[at] = Some(self.judge(pair.viewer, pair.candidate, pair.time));
             told(done + 1);
         }

@@ -67,7 +67,7 @@ pub(super) async fn fit(world: &mut World, config: &Config, protocol: &LakeProto
     let judge = Warm::new("warm", world, &config.ranker, start)?;
     let mut rows = Vec::new();
     for shown in &outcomes.shown {
-        world.advance(stand(shown.at, protocol.step).max(from)).await?;
+        world.advance_for(stand(shown.at, protocol.step).max(from), &[shown.viewer, shown.candidate]).await?;
         let Some(item) = judge.item(shown) else { continue };
         let [ours, theirs] = [Side::Viewer, Side::Candidate].map(|side| Direction::of_terms(&item.terms, side));
         rows.extend(ours.zip(theirs).map(|sides| (sides, *shown)));

@@ -84,7 +84,7 @@ pub async fn evaluate(
     let sources = sources::rows(&world, &config.ranker, &outcomes, protocol).await?;
     let mut scored: Vec<Scored> = Vec::with_capacity(outcomes.shown.len());
     for (done, shown) in outcomes.shown.iter().enumerate() {
-        world.advance(stand(shown.at, protocol.step).max(protocol.split)).await?;
+        world.advance_for(stand(shown.at, protocol.step).max(protocol.split), &[shown.viewer, shown.candidate]).await?;
         scored.extend(judges.score(&world, shown, protocol.bootstrap.seed));
         told(done + 1, outcomes.shown.len());
     }

@@ -65,19 +65,13 @@ pub(super) struct Warm {
 
 impl Warm {
     pub(super) fn new(name: &'static str, world: &World, ranker: &RankerConfig, weights: &WarmConfig) -> anyhow::Result<Self> {
-        Ok(Self { name, judge: by(WARM, world, &RankerConfig { warm: weights.clone(), ..ranker.alone() })? })
+        Ok(Self { name, judge: world.by(WARM, &RankerConfig { warm: weights.clone(), ..ranker.alone() })? })
     }
 
     /// The item of a candidate; nothing when one of the two is not known yet.
     pub(super) fn item(&self, shown: &Shown) -> Option<DeckItem> {
         judged(&self.judge, shown)
     }
-}
-
-/// A recommender of the house by a strategy, without filters.
-fn by(strategy: &str, world: &World, ranker: &RankerConfig) -> anyhow::Result<Recommender> {
-    let config = RankerConfig { strategy: strategy.to_owned(), ..ranker.alone() };
-    Ok(Recommender::new(world.parts().clone(), &config)?.with_filters(Vec::new()))
 }
 
 fn judged(judge: &Recommender, shown: &Shown) -> Option<DeckItem> {
@@ -105,7 +99,7 @@ impl Judges {
         }
         let added = warm.iter().flat_map(|warm| ADDED.map(|what| format!("{}_{what}", warm.name)));
         let names = STRATEGIES.map(str::to_owned).into_iter().chain(added).collect();
-        let mut judges = Self { names, formula: by(FORMULA, world, ranker)?, warm, arms: Vec::new() };
+        let mut judges = Self { names, formula: world.by(FORMULA, ranker)?, warm, arms: Vec::new() };
         for (experiment, config) in &ranker.experiments {
             for arm in config.arms.keys() {
                 let holds = ranker.in_arm(experiment, arm)?;
