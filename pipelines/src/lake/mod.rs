@@ -16,6 +16,7 @@ mod write;
 pub use files::{FileName, LakeError};
 pub use history::{DayRows, History, write_events};
 pub use job::{LakeConfig, LakeWriter, NAME};
+pub(crate) use query::batch_state;
 pub use query::{batch_features, session};
 
 #[cfg(test)]

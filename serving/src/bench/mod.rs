@@ -1,8 +1,9 @@
-//! Whole-system measurements against a running server (freshness, recommend), in this process (stream), or on
-//! synthetic people in a node of their own (scale). Load goes to loopback only.
+//! Whole-system measurements against a running server (freshness, recommend), in this process (stream), on
+//! synthetic people in a node of their own (scale), or of jobs that are killed (parity). Load goes to loopback only.
 
 mod freshness;
 mod measure;
+mod parity;
 mod recommend;
 pub(crate) mod scale;
 mod stream;
@@ -15,6 +16,7 @@ use serde_json::Value;
 
 pub use self::freshness::{Freshness, PATIENCE, likes, moments};
 pub use self::measure::{Row, machine};
+pub use self::parity::{Parity, ParityRow, PerSet, parity};
 pub use self::recommend::recommend;
 pub use self::stream::stream;
 
