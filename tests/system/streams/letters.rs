@@ -140,7 +140,7 @@ fn shown(desk: &Desk<'_>) {
 
 fn fixed(desk: &Desk<'_>) {
     let own = desk.id("target_id");
-    desk.run(&["fix", &own, "--set", "target_id=0"]).fails_naming(&["would be refused", "as a decimal string"]);
+    desk.run(&["fix", &own, "--set", "target_id=0"]).fails_naming(&["would be refused", "is not an id"]);
     desk.run(&["fix", &own, "--set", "target_id=8", "--set", &format!("event_id={ID}9")]).fails_naming(&["event_id", "keep it"]);
     let dry = desk.run(&["fix", &own, "--set", "target_id=8", "--dry-run"]).well();
     assert!(dry.err.contains("would be sent") && dry.err.contains("`interactions`"), "{}", dry.err);
