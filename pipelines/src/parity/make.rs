@@ -58,8 +58,12 @@ impl Maker {
             0..4 => base - TimeDelta::minutes(random.random_range(60..15 * 1_440)) + micros,
             // A clock that is ahead, as far as is allowed.
             4..7 => self.now.min(base + TimeDelta::minutes(random.random_range(1..1_440))) + micros,
-            // A clock that was set to anything since the year 2000.
-            7..9 => DateTime::UNIX_EPOCH + TimeDelta::seconds(random.random_range(946_684_800..self.now.timestamp())) + micros,
+            // A clock that was set to anything since the year 2000. Clocks fall back to few values: forty days, because the lake has a file for each day.
+            7..9 => {
+                let (first, days) = (946_684_800i64, (self.now.timestamp() - 946_684_800) / 86_400);
+                let day = days * random.random_range(0..40i64) / 40;
+                DateTime::UNIX_EPOCH + TimeDelta::seconds(first + day * 86_400 + random.random_range(0..86_400i64)) + micros
+            }
             9 => self.edge(random),
             _ => base + TimeDelta::seconds(random.random_range(-600..1)) + micros,
         }
