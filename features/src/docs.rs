@@ -6,8 +6,9 @@ use serde_json::Value;
 use utoipa::PartialSchema;
 
 use crate::event::{
-    DeadLetter, DeckEvent, DeckKind, EmbeddingRecord, InteractionEvent, InteractionKind, Media, MessageEvent, MessageKind, MomentEvent,
-    MomentKind, PageEvent, PageItem, PageKind, PageRemoved, PresenceEvent, PresenceKind, ProfileEvent, ProfileKind, QuestionAnswer,
+    DeadLetter, DeckEvent, DeckKind, EmbeddingRecord, InteractionEvent, InteractionKind, LetterHeader, Media, MessageEvent, MessageKind,
+    MomentEvent, MomentKind, PageEvent, PageItem, PageKind, PageRemoved, PresenceEvent, PresenceKind, ProfileEvent, ProfileKind,
+    QuestionAnswer, Replay,
 };
 use crate::portrait::{Behaviour, Portrait, Signals, TagWeight};
 use crate::profile::{Position, Preferences, Profile};
@@ -51,6 +52,8 @@ pub fn events_markdown() -> String {
     record::<EmbeddingRecord>(&mut out, "`embeddings`", None);
     record::<Portrait>(&mut out, "`portraits`", None);
     record::<DeadLetter>(&mut out, "`dead_letters`", None);
+    record::<LetterHeader>(&mut out, "LetterHeader", None);
+    record::<Replay>(&mut out, "`replays`", None);
     record::<Profile>(&mut out, "Profile", None);
     record::<Preferences>(&mut out, "Preferences", None);
     record::<Position>(&mut out, "Position", None);
@@ -76,6 +79,7 @@ fn topic_row(topic: Topic) -> (&'static str, &'static str) {
         Topic::Embeddings => ("`m:<moment>` or `p:<user>`", "vector of a Moment or profile, with model name"),
         Topic::Portraits => ("user", "the assembled portrait; tombstone on erasure"),
         Topic::DeadLetters => ("key of the refused record", "what was refused: raw bytes, reason, origin"),
+        Topic::Replays => ("letter", "which dead letter was sent to `inbox` again, and when"),
     }
 }
 
@@ -93,6 +97,7 @@ pub fn meanings(topic: Topic) -> Vec<(String, String)> {
         Topic::Embeddings => fields::<EmbeddingRecord>(),
         Topic::Portraits => fields::<Portrait>(),
         Topic::DeadLetters => fields::<DeadLetter>(),
+        Topic::Replays => fields::<Replay>(),
     }
 }
 
@@ -140,7 +145,7 @@ fn record<T: PartialSchema>(out: &mut String, title: &str, kinds: Option<&str>) 
     }
 }
 
-fn type_name(field: &Value) -> String {
+pub(crate) fn type_name(field: &Value) -> String {
     if let Some(reference) = field["$ref"].as_str() {
         return reference.rsplit('/').next().unwrap_or_default().to_owned();
     }

@@ -19,7 +19,7 @@ mod records;
 mod served;
 
 pub use self::kinds::{DeckKind, InteractionKind, MessageKind, MomentKind, PageKind, PresenceKind, ProfileKind};
-pub use self::records::{DeadLetter, EmbeddingRecord, Subject};
+pub use self::records::{DeadLetter, EmbeddingRecord, LetterHeader, Replay, ReplayKind, Subject};
 pub use self::served::{DeckEvent, PageEvent, PageItem, PageRemoved};
 
 /// A profile event.

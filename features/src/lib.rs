@@ -23,3 +23,7 @@ pub mod vector;
 #[cfg(test)]
 #[path = "../../tests/src/parts.rs"]
 mod parts;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -37,11 +37,13 @@ pub enum Topic {
     Portraits,
     /// What could not be decoded or processed.
     DeadLetters,
+    /// Which of that was sent again, by letter.
+    Replays,
 }
 
 impl Topic {
     /// Every fixed topic.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Inbox,
         Self::Profiles,
         Self::Moments,
@@ -53,6 +55,7 @@ impl Topic {
         Self::Embeddings,
         Self::Portraits,
         Self::DeadLetters,
+        Self::Replays,
     ];
 
     /// The topics that the gate files events under.
@@ -79,13 +82,14 @@ impl Topic {
             Self::Embeddings => "embeddings",
             Self::Portraits => "portraits",
             Self::DeadLetters => "dead_letters",
+            Self::Replays => "replays",
         }
     }
 
     /// How the topic is kept.
     pub const fn cleanup(self) -> Cleanup {
         match self {
-            Self::Profiles | Self::Embeddings | Self::Portraits => Cleanup::Compact,
+            Self::Profiles | Self::Embeddings | Self::Portraits | Self::Replays => Cleanup::Compact,
             _ => Cleanup::Delete,
         }
     }

@@ -125,6 +125,8 @@ pub fn validate_profile(p: &Profile, now: DateTime<Utc>, prefix: &str) -> Result
         &field("preferences.max_distance_km"),
         "must be 1 to 20100",
     );
+    let made = (0..=(now + MAX_CLOCK_SKEW).timestamp()).contains(&p.created_at.timestamp());
+    check.that(made, &field("created_at"), "lies before 1970 or in the future; check the unit of the sender's clock");
     let extend = p.extend_data.to_string().len();
     check.that(extend <= 16_384, &field("extend_data"), format!("takes {extend} bytes as JSON; at most 16384 are allowed"));
     if check.0.is_empty() { Ok(()) } else { Err(check.0) }
@@ -194,6 +196,7 @@ fn deck(check: &mut Check, e: &DeckEvent) {
     check.list("experiments", &e.experiments, 20, 130);
     check.list("degraded", &e.degraded, 50, 2000);
     check.that(e.made_at <= e.event_time + MAX_CLOCK_SKEW, "made_at", "lies after event_time");
+    check.that(e.made_at.timestamp() >= 946_684_800, "made_at", "lies before the year 2000");
     check.that(e.size <= e.scored, "size", "is above scored; nobody is in a deck without a score");
     check.chars("program", &e.program, 1, 64);
     let length = e.record.len();

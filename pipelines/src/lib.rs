@@ -13,6 +13,7 @@ pub mod indexer;
 pub mod lake;
 pub mod ledger_feed;
 pub mod ownership;
+pub mod parity;
 pub mod past;
 pub mod query;
 pub mod runner;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::ids::{MomentId, UserId};
+use crate::ids::{EventId, MomentId, UserId};
 
 /// An embedding on the `embeddings` topic, keyed by [`Subject`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -61,4 +61,40 @@ pub struct DeadLetter {
     pub key: Option<String>,
     /// The record's value as received, base64.
     pub raw: String,
+    /// The record's headers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<LetterHeader>,
+}
+
+/// A header of a refused record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LetterHeader {
+    /// Its name.
+    pub name: String,
+    /// Its value, base64.
+    pub value: String,
+}
+
+/// How a dead letter was sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplayKind {
+    /// As it was: what made it fail is gone.
+    Replayed,
+    /// Corrected.
+    Fixed,
+}
+
+/// A dead letter was sent to `inbox` again: the value of `replays`, keyed by the letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Replay {
+    /// Partition and offset in `dead_letters`, as `0-153`.
+    pub letter: String,
+    /// When.
+    pub sent_at: DateTime<Utc>,
+    /// As it was, or corrected.
+    pub kind: ReplayKind,
+    /// The event that was sent.
+    #[schema(value_type = Uuid)]
+    pub event_id: EventId,
 }

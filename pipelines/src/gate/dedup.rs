@@ -14,11 +14,13 @@ pub(crate) struct Dedup {
     order: VecDeque<u128>,
     /// How many of the oldest were filed up to when; one mark a minute.
     marks: VecDeque<(DateTime<Utc>, usize)>,
+    /// How many were forgotten before their days were over.
+    early: u64,
 }
 
 impl Dedup {
     pub(crate) fn new(window: TimeDelta, most: usize) -> Self {
-        Self { window, most, known: HashSet::new(), order: VecDeque::new(), marks: VecDeque::new() }
+        Self { window, most, known: HashSet::new(), order: VecDeque::new(), marks: VecDeque::new(), early: 0 }
     }
 
     pub(crate) fn contains(&self, id: &EventId) -> bool {
@@ -27,6 +29,11 @@ impl Dedup {
 
     pub(crate) fn len(&self) -> usize {
         self.order.len()
+    }
+
+    /// How many ids were forgotten for want of room since this was last asked: a repeat of them is filed again.
+    pub(crate) fn take_early(&mut self) -> u64 {
+        std::mem::take(&mut self.early)
     }
 
     /// Remembers an id that was filed at `now`.
@@ -48,6 +55,7 @@ impl Dedup {
             if !old && self.order.len() <= self.most {
                 return;
             }
+            self.early += u64::from(!old);
             if let Some(id) = self.order.pop_front() {
                 self.known.remove(&id);
             }
@@ -97,7 +105,9 @@ mod tests {
             dedup.insert(n, at(0));
         }
         assert!(!dedup.contains(&id(0)) && dedup.contains(&id(1)) && dedup.contains(&id(3)));
+        assert_eq!((dedup.take_early(), dedup.take_early()), (1, 0), "one had to go before its time");
         dedup.insert(9, at(11));
+        assert_eq!(dedup.take_early(), 0, "these had their time");
         assert_eq!(dedup.len(), 1, "those older than ten minutes are forgotten");
         assert!(dedup.contains(&id(9)));
     }

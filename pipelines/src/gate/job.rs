@@ -93,7 +93,7 @@ impl Gate {
         let reader = self.bus.reader(NAME, &inbox, &from).await?;
         context.progress.running();
         let saved_at = Instant::now();
-        let mut run = Run { gate: self, producer, reader, dedup, filed, context, saved_at, unsaved: false };
+        let mut run = Run { gate: self, producer, reader, dedup, filed, context, saved_at, unsaved: false, told: false };
         run.until_shutdown().await?;
         run.save().await
     }
@@ -157,6 +157,8 @@ struct Run {
     context: JobContext,
     saved_at: Instant,
     unsaved: bool,
+    /// Whether it was told that ids are forgotten early.
+    told: bool,
 }
 
 impl Run {
@@ -191,12 +193,30 @@ impl Run {
         for id in ids {
             self.dedup.insert(id.as_u128(), now);
         }
+        self.tell_forgotten();
         if repeats > 0 {
             metrics::counter!("hongniang_gate_repeats_total").increment(repeats);
         }
         self.filed.merge(&ends);
         self.unsaved = true;
         Ok(())
+    }
+
+    /// Ids that had to go before their days were over: whoever reports those events again has them filed twice.
+    fn tell_forgotten(&mut self) {
+        let early = self.dedup.take_early();
+        if early > 0 {
+            metrics::counter!("hongniang_gate_forgotten_early_total").increment(early);
+        }
+        if early > 0 && !self.told {
+            self.told = true;
+            let GateConfig { dedup_most, dedup_days, .. } = self.gate.config;
+            tracing::warn!(
+                dedup_most,
+                dedup_days,
+                "event ids are forgotten before their days are over, and late repeats are filed twice; raise gate.dedup_most (45 bytes each)"
+            );
+        }
     }
 
     async fn judge_all(&self, records: Vec<Record>, now: DateTime<Utc>) -> Result<(Vec<OutRecord>, Vec<EventId>, u64), JobError> {

@@ -12,3 +12,6 @@ mod job;
 mod sort;
 
 pub use job::{Gate, GateConfig, NAME};
+#[cfg(test)]
+pub(crate) use sort::normalised;
+pub use sort::{Passed, check};

@@ -1,7 +1,7 @@
 //! What becomes of one record: filed, a repeat, or refused with a reason. No I/O.
 
 use chrono::{DateTime, Utc};
-use features::event::{Event, ProfileKind};
+use features::event::{DeckEvent, Event, MessageEvent, PageEvent, PresenceEvent, ProfileKind};
 use features::ids::EventId;
 use features::text::normal_tag;
 use features::validate::validate;
@@ -31,15 +31,10 @@ pub(super) fn judge(record: &Record, now: DateTime<Utc>) -> Verdict {
     if value.len() > MAX_FILED_BYTES {
         return Verdict::Refuse(format!("the event takes {} bytes; at most {MAX_FILED_BYTES} are allowed", value.len()));
     }
-    let event = match Event::decode(value) {
+    let event = match normalised(value, now) {
         Ok(event) => event,
-        Err(error) => return Verdict::Refuse(error.to_string()),
+        Err(reason) => return Verdict::Refuse(reason),
     };
-    let event = normal(event);
-    if let Err(errors) = validate(&event, now) {
-        let reasons: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        return Verdict::Refuse(reasons.join("; "));
-    }
     let (id, key, topic) = (event.event_id(), event.key(), event.topic().name());
     if let Event::Profile(profile) = &event
         && profile.kind == ProfileKind::Erased
@@ -55,25 +50,74 @@ pub(super) fn judge(record: &Record, now: DateTime<Utc>) -> Verdict {
     Verdict::File(id, OutRecord::new(topic, key, Some(filed)))
 }
 
-/// Fills in counts and writes tags one way, so that nobody downstream has to.
+/// What the gate says of a record's value, for whoever wants to know before it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passed {
+    /// The event's id.
+    pub event_id: EventId,
+    /// Where it would be filed.
+    pub topic: &'static str,
+    /// The key it has on `inbox`.
+    pub actor: String,
+}
+
+/// Judges a record as the gate does, but for whether its event was filed before.
+///
+/// # Errors
+/// Why the gate would refuse it.
+pub fn check(record: &Record, now: DateTime<Utc>) -> Result<Passed, String> {
+    match judge(record, now) {
+        Verdict::Refuse(reason) => Err(reason),
+        Verdict::File(..) => {
+            let event = normalised(record.value.as_deref().unwrap_or_default(), now)?;
+            Ok(Passed { event_id: event.event_id(), topic: event.topic().name(), actor: event.actor().to_string() })
+        }
+    }
+}
+
+/// The event of a record's value as it is filed.
+///
+/// # Errors
+/// Why it is refused.
+pub(crate) fn normalised(value: &[u8], now: DateTime<Utc>) -> Result<Event, String> {
+    let event = normal(Event::decode(value).map_err(|e| e.to_string())?);
+    match validate(&event, now) {
+        Ok(()) => Ok(event),
+        Err(errors) => Err(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+    }
+}
+
+/// Fills in counts and writes times and tags one way, so that nobody downstream has to.
 fn normal(event: Event) -> Event {
     match event {
         Event::Moment(mut moment) => {
             moment.tags = tags(&moment.tags);
+            (moment.event_time, moment.published_at) = (micros(moment.event_time), micros(moment.published_at));
             Event::Moment(moment.with_counts())
         }
         Event::Interaction(mut interaction) => {
             interaction.tags = tags(&interaction.tags);
+            interaction.event_time = micros(interaction.event_time);
             Event::Interaction(interaction)
         }
-        Event::Profile(mut profile) => {
-            if let Some(profile) = &mut profile.profile {
+        Event::Profile(mut event) => {
+            event.event_time = micros(event.event_time);
+            if let Some(profile) = &mut event.profile {
                 profile.tags = tags(&profile.tags);
+                profile.created_at = micros(profile.created_at);
             }
-            Event::Profile(profile)
+            Event::Profile(event)
         }
-        other => other,
+        Event::Presence(event) => Event::Presence(PresenceEvent { event_time: micros(event.event_time), ..event }),
+        Event::Message(event) => Event::Message(MessageEvent { event_time: micros(event.event_time), ..event }),
+        Event::Deck(event) => Event::Deck(DeckEvent { event_time: micros(event.event_time), made_at: micros(event.made_at), ..event }),
+        Event::Page(event) => Event::Page(PageEvent { event_time: micros(event.event_time), ..event }),
     }
+}
+
+/// A time as every table can hold it: whole microseconds, and no second called 60.
+fn micros(at: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
 }
 
 /// Normal form, without blanks and repeats, in the order given.
@@ -143,6 +187,23 @@ mod tests {
         assert!(matches!(judge(&record(None), now()), Verdict::Refuse(_)));
         let huge = json!({"event_id": "01903a5e-7b7c-7000-8000-000000000004", "event_time": "2026-09-01T00:00:00Z", "kind": "app_open", "user_id": "1", "request_id": "x".repeat(1_000_001)});
         assert!(matches!(judged(&huge), Verdict::Refuse(_)));
+    }
+
+    #[test]
+    fn times_are_written_so_that_every_table_can_read_them() {
+        for (written, filed) in [
+            ("2016-12-31T23:59:60.25Z", "2017-01-01T00:00:00.250Z"),
+            ("2026-03-01T08:00:00.123456789+08:00", "2026-03-01T00:00:00.123456Z"),
+        ] {
+            let verdict = judged(
+                &json!({"event_id": "01903a5e-7b7c-7000-8000-000000000005", "event_time": written, "kind": "app_open", "user_id": "1"}),
+            );
+            let Verdict::File(_, out) = verdict else { panic!("{verdict:?}") };
+            let value: serde_json::Value = serde_json::from_slice(out.value.as_deref().unwrap()).unwrap();
+            assert_eq!(value["event_time"], filed);
+            let rows = crate::tables::decode(features::topic::Topic::Presence, &[out.value.as_deref().unwrap()]).unwrap();
+            assert_eq!((rows.batch.num_rows(), rows.bad.len()), (1, 0));
+        }
     }
 
     proptest! {

@@ -7,6 +7,7 @@ use features::ids::{MomentId, UserId};
 use features::portrait::Portrait;
 use features::profile::epoch_days;
 use features::topic::Topic;
+use features::vector::QVector;
 use index::geo::snap;
 use index::vectors::{MomentPayload, Payload, UserPayload, VectorName, VectorPoint};
 
@@ -27,22 +28,30 @@ pub(super) struct Round {
 }
 
 impl Round {
-    /// Sorts records by what they are about.
-    pub(super) fn of(records: &[Record]) -> Self {
+    /// Sorts records by what they are about. Vectors of the model must have its number of dimensions: one that has not would stop the vector
+    /// store, and empty the table of all others.
+    pub(super) fn of(records: &[Record], model: (&str, usize)) -> Self {
         let mut round = Self::default();
         for (i, record) in records.iter().enumerate() {
-            if let Err(reason) = round.take(record) {
+            if let Err(reason) = round.take(record, model) {
                 round.refused.push((i, reason));
             }
         }
         round
     }
 
-    fn take(&mut self, record: &Record) -> Result<(), String> {
+    fn take(&mut self, record: &Record, model: (&str, usize)) -> Result<(), String> {
         let topic = &*record.topic;
         if topic == Topic::Portraits.name() {
             let user = user_of(record).ok_or("the key is not a user id")?;
             let portrait: Option<Portrait> = record.value.as_deref().map(serde_json::from_slice).transpose().map_err(|e| e.to_string())?;
+            if let Some(portrait) = &portrait {
+                if portrait.user_id != user {
+                    return Err(format!("the key is {user}, and the portrait that of {}", portrait.user_id));
+                }
+                let of = portrait.model.as_deref().unwrap_or(model.0);
+                portrait.content.iter().chain(&portrait.taste).try_for_each(|vector| fits(vector, of, model))?;
+            }
             self.portraits.insert(user, portrait);
         } else if topic == Topic::Moments.name() {
             let Some(value) = &record.value else { return Ok(()) };
@@ -54,10 +63,25 @@ impl Round {
             let Some(moment) = key.strip_prefix("m:").and_then(|id| id.parse().ok()) else { return Ok(()) };
             let vector: Option<EmbeddingRecord> =
                 record.value.as_deref().map(serde_json::from_slice).transpose().map_err(|e| e.to_string())?;
+            if let Some(record) = &vector {
+                fits(&record.vector, &record.model, model)?;
+            }
             self.vectors.insert(moment, vector.filter(|v| v.subject == Subject::Moment(moment)));
         }
         Ok(())
     }
+}
+
+/// Whether a vector can be one of its model, as far as that is known here.
+fn fits(vector: &QVector, of: &str, (model, dim): (&str, usize)) -> Result<(), String> {
+    if of == model && vector.dim() != dim {
+        return Err(format!("the vector has {} dimensions; those of {model} have {dim}", vector.dim()));
+    }
+    // Vectors have unit length, so that no value is above 1, and no step of 1/127.
+    if vector.scale > 1.0 {
+        return Err(format!("the vector's scale is {}; vectors have unit length", vector.scale));
+    }
+    Ok(())
 }
 
 /// The point of a person; none without vectors of the index's model.

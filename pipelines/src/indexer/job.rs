@@ -68,6 +68,8 @@ pub struct Indexes {
     pub hot: Arc<HotPool>,
     /// The model of the vectors.
     pub model: String,
+    /// Their number of dimensions.
+    pub dim: usize,
     /// Where the table is saved.
     pub snapshot: PathBuf,
     /// Where it is written up to which offsets the indexes are.
@@ -244,7 +246,7 @@ impl Run {
     }
 
     async fn apply(&mut self, records: &[Record]) -> Result<(), JobError> {
-        let round = Round::of(records);
+        let round = Round::of(records, (&self.job.indexes.model, self.job.indexes.dim));
         let refused = round.refused.iter().map(|(i, reason)| dead_letters::letter(NAME, &records[*i], reason, (self.context.clock)()));
         self.producer.send_all(refused.collect()).await?;
         let (mut users, mut gone) = (Vec::new(), Vec::new());

@@ -143,10 +143,15 @@ async fn open_with(place: &str, runtime: RuntimeEnvBuilder) -> Result<SessionCon
 /// # Errors
 /// When the lake cannot be read.
 pub async fn batch_features(place: &str, set: &FeatureSet) -> Result<Vec<FeatureRow>> {
+    Ok(batch_state(place, set).await?.all_rows(set, 0))
+}
+
+/// The same, compactly.
+pub(crate) async fn batch_state(place: &str, set: &FeatureSet) -> Result<KeyedState> {
     let batches = session(place).await?.sql(&set.sql).await?.collect().await?;
     let mut state = KeyedState::new(set);
     state.add(set, &batches)?;
-    Ok(state.all_rows(set, 0))
+    Ok(state)
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ impl FeatureRunner {
                     tracing::info!(set = set.name, generation = old.generation + 1, "the SQL changed: computing again from the beginning");
                     (KeyedState::new(set), Offsets::default(), old.generation + 1)
                 }
-                None => (KeyedState::new(set), Offsets::default(), self.newest_generation(set).await? + 1),
+                None => (KeyedState::new(set), Offsets::default(), self.newest_generation(set).await?.saturating_add(1)),
             };
             lanes.push(Lane { set: set.clone(), plan, state, saved: offsets.clone(), offsets, generation, store });
         }

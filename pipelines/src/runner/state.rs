@@ -195,6 +195,11 @@ impl KeyedState {
         (0..self.len()).map(|at| self.feature_row(set, at, generation)).collect()
     }
 
+    /// Every row as its record key, its version and its values in the order of the set's columns.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (String, i64, &[f64])> {
+        (0..self.len()).map(|at| (self.keys[at].replace(JOIN, "|"), self.versions[at], &self.values[at * self.width..][..self.width]))
+    }
+
     fn feature_row(&self, set: &FeatureSet, at: usize, generation: u32) -> FeatureRow {
         FeatureRow {
             key: self.keys[at].split(JOIN).map(str::to_owned).collect(),

@@ -1,8 +1,9 @@
-//! Whole-system measurements against a running server (freshness, recommend), in this process (stream), or on
-//! synthetic people in a node of their own (scale), or over a lake (query). Load goes to loopback only.
+//! Whole-system measurements against a running server (freshness, recommend), in this process (stream), on synthetic people in a node of
+//! their own (scale), of jobs that are killed (parity), or over a lake (query). Load goes to loopback only.
 
 mod freshness;
 mod measure;
+mod parity;
 mod query;
 mod recommend;
 pub(crate) mod scale;
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 pub use self::freshness::{Freshness, PATIENCE, likes, moments};
 pub use self::measure::{Row, machine};
+pub use self::parity::{Parity, ParityRow, PerSet, parity};
 pub use self::query::{QUERIES, query};
 pub use self::recommend::recommend;
 pub use self::stream::stream;

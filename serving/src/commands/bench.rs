@@ -1,4 +1,4 @@
-//! `bench freshness|recommend|stream|query`.
+//! `bench freshness|recommend|stream|parity|query`.
 
 use std::path::PathBuf;
 
@@ -6,9 +6,10 @@ use chrono::Utc;
 use clap::{Args, Subcommand};
 
 use super::Global;
-use super::report::{Format, ReportArgs, print};
+use super::report::{Format, ReportArgs, print, render};
+use super::verify::VerifyRow;
 use crate::bench::scale::{self, Crowd, Scale};
-use crate::bench::{Freshness, PATIENCE, Row, Target, likes, machine, moments, query, recommend, stream};
+use crate::bench::{Freshness, PATIENCE, Parity, Row, Target, likes, machine, moments, parity, query, recommend, stream};
 use crate::config::DEVELOPMENT_KEY;
 use crate::wiring::PIPELINES;
 
@@ -37,6 +38,36 @@ pub(super) enum BenchCommand {
         after_help = "deploy/compare/duckdb.py asks the same of DuckDB and compares.\n\nExamples:\n  hongniang bench query\n  hongniang bench query --lake /var/lib/hongniang/lake --rounds 20 --format csv"
     )]
     Query(QueryArgs),
+    /// Stream against batch: recorded events through jobs that are killed again and again; every key must agree.
+    #[command(after_help = PARITY_EXAMPLES)]
+    Parity(ParityArgs),
+}
+
+const PARITY_EXAMPLES: &str = "Events come twice, late, out of order, with wrong clocks and garbage between. Gate, feature runner and lake writer run in a process of their own\n(with --brokers in one each), which gets SIGKILL. In the end every event must be stored once, and every feature set be the same on the stream\nas over the lake. Ends with 1 where it is not; the same seed sends the same events.\n\nExamples:\n  hongniang bench parity\n  hongniang bench parity --events 10000000 --people 200000 --kills 30 --keep /tmp/parity --format json\n  hongniang bench parity --events 200000 --brokers 127.0.0.1:9092      on an empty event log of its own";
+
+/// Flags of `parity`.
+#[derive(Debug, Args)]
+pub(super) struct ParityArgs {
+    /// Valid events; repeats and garbage come on top.
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    events: u64,
+    /// Among how many people.
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(2..=100_000_000))]
+    people: u64,
+    /// How often a process is killed.
+    #[arg(long, default_value_t = 10)]
+    kills: u32,
+    /// For the chance in everything; without it the clock.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Partitions of a topic.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..=64))]
+    partitions: i32,
+    /// Keeps log, state and lake here; without it they go afterwards.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 const RECOMMEND_EXAMPLES: &str = "Examples:\n  hongniang bench recommend --clients 8                        closed loop against a running server\n  hongniang bench recommend --users 1000000 --rps 200          open loop against a node of its own with a million people\n  hongniang bench recommend --users 10000 --rps 50 --format csv";
@@ -200,7 +231,28 @@ pub(super) async fn run(global: &Global, command: BenchCommand) -> anyhow::Resul
             let lake = args.lake.unwrap_or_else(|| config.lake_place());
             tell(&query(&lake, &config.query.limits(None), args.rounds as usize).await?, args.report.format)
         }
+        BenchCommand::Parity(args) => hold(global, args).await,
     }
+}
+
+/// `bench parity`.
+async fn hold(global: &Global, args: ParityArgs) -> anyhow::Result<()> {
+    let brokers = global.load()?.kafka.brokers;
+    let seed = args.seed.unwrap_or_else(|| Utc::now().timestamp_micros().unsigned_abs());
+    let of_its_own = if args.keep.is_none() { Some(tempfile::tempdir()?) } else { None };
+    let folder = args.keep.or_else(|| of_its_own.as_ref().map(|dir| dir.path().to_path_buf())).unwrap_or_default();
+    let empty = !folder.exists() || std::fs::read_dir(&folder)?.next().is_none();
+    anyhow::ensure!(empty, "--keep: {} is not empty; give a new folder", folder.display());
+    eprintln!("parity: --seed {seed} brings this back");
+    let ParityArgs { events, people, kills, partitions, report, .. } = args;
+    let brokers = (!brokers.is_empty()).then_some(brokers);
+    let (row, per_set) = parity(&Parity { events, people, kills, seed, brokers, partitions, folder }).await?;
+    let sets: Vec<VerifyRow> = per_set.iter().map(|(set, judged)| VerifyRow::of(set, judged)).collect();
+    eprintln!("{}", render(&sets, Format::Table)?);
+    print(std::slice::from_ref(&row), report.format)?;
+    anyhow::ensure!(row.misfiled.is_empty(), "not every event is stored exactly once: {}", row.misfiled);
+    anyhow::ensure!(row.mismatches == 0, "stream and batch differ on {} keys", row.mismatches);
+    Ok(())
 }
 
 fn at_scale(args: RecommendArgs) -> anyhow::Result<Scale> {

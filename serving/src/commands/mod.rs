@@ -3,6 +3,7 @@
 mod bench;
 mod config;
 mod dataset;
+mod dead_letters;
 mod doctor;
 mod eval;
 mod evenings;
@@ -19,6 +20,7 @@ mod run;
 mod score;
 mod send;
 mod simulate;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,7 +37,7 @@ use crate::config::Config;
     name = "hongniang",
     version,
     about,
-    after_help = "Examples:\n  hongniang up                    everything, embedded, on http://127.0.0.1:7878\n  hongniang pipeline dead-letters what was refused, and why\n  hongniang query 'SELECT kind, COUNT(*) FROM interactions GROUP BY kind'"
+    after_help = "Examples:\n  hongniang up                    everything, embedded, on http://127.0.0.1:7878\n  hongniang dead-letters list     what was refused, and why\n  hongniang query 'SELECT kind, COUNT(*) FROM interactions GROUP BY kind'"
 )]
 struct Cli {
     #[command(flatten)]
@@ -95,6 +97,9 @@ enum Command {
     /// Jobs on the stream.
     #[command(subcommand)]
     Pipeline(pipeline::PipelineCommand),
+    /// What was refused: which and why, corrected, sent again.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLettersCommand),
     /// Text encoders: get, list.
     #[command(subcommand)]
     Models(models::ModelsCommand),
@@ -120,7 +125,7 @@ enum Command {
     /// How good the matching is, on what really happened.
     #[command(subcommand)]
     Eval(eval::EvalCommand),
-    /// Measures the whole system: freshness, recommend, stream, query.
+    /// Measures the whole system: freshness, recommend, stream, parity, query.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
     /// The configuration as it applies here.
@@ -163,6 +168,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up(args) => run::up(&global, args).await?,
         Command::Serve(args) => run::serve(&global, &args).await?,
         Command::Pipeline(command) => pipeline::run(&global, command).await?,
+        Command::DeadLetters(command) => dead_letters::run(&global, command).await?,
         Command::Models(command) => models::run(command).await?,
         Command::Simulate(args) => simulate::run(&global, args).await?,
         Command::Import(command) => import::run(&global, command).await?,

@@ -49,20 +49,21 @@ pub(super) struct Shared {
 }
 
 /// What the indexer keeps up to date.
-fn kept(indexes: &Indexes, config: &Config, model: &str) -> indexer::Indexes {
+fn kept(indexes: &Indexes, config: &Config, (model, dim): (&str, usize)) -> indexer::Indexes {
     indexer::Indexes {
         table: Arc::clone(&indexes.table),
         vectors: Arc::clone(&indexes.vectors),
         text: Arc::clone(&indexes.text),
         hot: Arc::clone(&indexes.hot),
         model: model.to_owned(),
+        dim,
         snapshot: config.data_dir.join("state/portraits.table"),
         offsets: config.data_dir.join("state/indexer.offsets"),
     }
 }
 
 fn spawn_indexer(supervisor: &Supervisor, shared: &Shared, indexes: &Indexes, done: watch::Sender<bool>) {
-    let model = shared.encoder.as_ref().map_or("", |encoder| encoder.name());
+    let model = shared.encoder.as_ref().map_or(("", 0), |encoder| (encoder.name(), encoder.dim()));
     let kept = kept(indexes, &shared.config, model);
     let (bus, config) = (shared.bus.clone(), shared.config.indexer.clone());
     supervisor.spawn(indexer::NAME, RestartPolicy::default(), move |context| {

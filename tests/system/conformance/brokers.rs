@@ -13,9 +13,9 @@ use tests::binary;
 use crate::layout::root;
 
 /// A running broker; killed when dropped.
-pub(super) struct Process {
+pub(crate) struct Process {
     /// Where it answers.
-    pub(super) brokers: String,
+    pub(crate) brokers: String,
     folder: PathBuf,
     port: u16,
     apache: bool,
@@ -31,7 +31,7 @@ impl Drop for Process {
 
 impl Process {
     /// A real Apache Kafka; none, with a word, where it cannot be had.
-    pub(super) async fn apache(folder: &Path) -> Option<Self> {
+    pub(crate) async fn apache(folder: &Path) -> Option<Self> {
         let fetched = Command::new(script()).arg("fetch").status().is_ok_and(|s| s.success());
         if !fetched {
             tests::parts::missing("Apache Kafka", "`deploy/kafka/kafka.sh fetch` gets it, and says why it cannot");

@@ -3,7 +3,7 @@
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::Offset;
 
-use super::raw::Raw;
+use super::raw::{Raw, batch, unreadable};
 use super::{PATIENCE, assigned, client, take, texts, topic};
 
 /// Codecs with their number in a batch's attributes.
@@ -29,4 +29,20 @@ pub(super) async fn batches_are_stored_as_they_come(brokers: &str) {
         let got = take(&assigned(brokers, &topic, 0, Offset::Beginning, &[]), all.len(), PATIENCE);
         assert_eq!(texts(&got), all, "{codec}");
     }
+}
+
+/// A batch that no reader could unpack would stop every one that comes to it.
+pub(super) async fn batches_that_cannot_be_unpacked_are_refused(brokers: &str) {
+    let topic = topic(brokers, "poison", 1, &[]).await;
+    for (codec, number) in CODECS {
+        let mut raw = Raw::connect(brokers);
+        let producer = raw.producer_id();
+        let good = batch(producer, 0, &["一", "two", "three"]);
+        let (error, _) = raw.produce(&topic, &unreadable(good.clone(), number));
+        assert_ne!(error, 0, "{codec}");
+        // And the good one is taken, from the same producer with the same number.
+        assert_eq!(raw.produce(&topic, &good).0, 0, "{codec}");
+    }
+    let got = take(&assigned(brokers, &topic, 0, Offset::Beginning, &[]), 3 * CODECS.len(), PATIENCE);
+    assert_eq!(texts(&got), ["一", "two", "three"].repeat(CODECS.len()));
 }

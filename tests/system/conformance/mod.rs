@@ -3,7 +3,7 @@
 //! Apache Kafka comes from its Maven artifacts (`deploy/kafka/kafka.sh`). With `HONGNIANG_TEST_PARTS=required`, as `make test` sets it, a
 //! missing one is a failure; otherwise that half is skipped and says so.
 
-mod brokers;
+pub(crate) mod brokers;
 mod cleaning;
 mod codecs;
 mod full_disk;
@@ -239,6 +239,7 @@ async fn case<F: Future<Output = ()>>(name: &str, run: F) {
 async fn suite(brokers: &str) {
     case("records come back whole", records_come_back_whole(brokers)).await;
     case("codecs", codecs::batches_are_stored_as_they_come(brokers)).await;
+    case("poison", codecs::batches_that_cannot_be_unpacked_are_refused(brokers)).await;
     case("long poll", a_waiting_fetch_is_answered_when_something_comes(brokers)).await;
     case("offsets by time", offsets_are_found_by_time(brokers)).await;
     case("groups", groups::groups_share_out_commit_and_take_over(brokers)).await;

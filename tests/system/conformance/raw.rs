@@ -151,3 +151,23 @@ pub(super) fn batch(producer: (i64, i16), sequence: i32, values: &[&str]) -> Vec
     RecordBatchEncoder::encode(&mut bytes, &records, &RecordEncodeOptions { version: 2, compression: Compression::None }).unwrap();
     bytes.to_vec()
 }
+
+/// The same batch with records that cannot be read: they are not packed as its codec says, or cut off in the middle where it names none. Lengths and
+/// checksum are right.
+pub(super) fn unreadable(mut batch: Vec<u8>, codec: u8) -> Vec<u8> {
+    batch[22] |= codec;
+    if codec == 0 {
+        batch.truncate(61 + (batch.len() - 61) / 2);
+    }
+    let len = i32::try_from(batch.len() - 12).unwrap();
+    batch[8..12].copy_from_slice(&len.to_be_bytes());
+    let sum = crc32c(&batch[21..]);
+    batch[17..21].copy_from_slice(&sum.to_be_bytes());
+    batch
+}
+
+/// CRC-32C (Castagnoli), bit by bit.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let step = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0x82F6_3B78 } else { crc >> 1 };
+    !bytes.iter().fold(!0u32, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)))
+}

@@ -50,12 +50,12 @@ async fn refusals_can_be_asked_for_by_job_topic_and_reason() {
     until(|| async { if town.read("dead_letters").await.len() == 41 { Ok(()) } else { Err("41 letters".to_owned()) } }).await;
     let all = dead_letters::list(&town.bus, &LetterFilter::default(), 100).await.unwrap();
     assert_eq!(all.len(), 41);
-    assert!(all.windows(2).all(|pair| pair[0].refused_at >= pair[1].refused_at), "newest first");
-    assert!(all.iter().all(|letter| letter.job == "gate" && letter.topic == "inbox" && !letter.reason.is_empty()));
+    assert!(all.windows(2).all(|pair| pair[0].letter.refused_at >= pair[1].letter.refused_at), "newest first");
+    assert!(all.iter().map(|found| &found.letter).all(|l| l.job == "gate" && l.topic == "inbox" && !l.reason.is_empty()));
     let wink = LetterFilter { reason: Some("UNKNOWN kind `wink`".to_owned()), ..LetterFilter::default() };
     let winks = dead_letters::list(&town.bus, &wink, 100).await.unwrap();
     assert!(!winks.is_empty() && winks.len() < 41);
-    assert!(String::from_utf8(dead_letters::raw(&winks[0]).unwrap()).unwrap().contains("wink"));
+    assert!(String::from_utf8(dead_letters::raw(&winks[0].letter).unwrap()).unwrap().contains("wink"));
     let huge = LetterFilter { reason: Some("1100000 bytes".to_owned()), ..LetterFilter::default() };
     assert_eq!(dead_letters::list(&town.bus, &huge, 5).await.unwrap().len(), 1);
     assert_eq!(dead_letters::list(&town.bus, &LetterFilter::default(), 7).await.unwrap().len(), 7);

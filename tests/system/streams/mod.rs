@@ -5,7 +5,10 @@ mod embedding;
 mod equality;
 mod faults;
 mod gate;
+mod letters;
 mod owners;
+mod parity;
+mod poison;
 pub(crate) mod town;
 mod workers;
 

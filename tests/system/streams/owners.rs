@@ -139,6 +139,7 @@ impl Node {
             text: Arc::new(TextIndex::open(&path("text")).unwrap()),
             hot: Arc::new(HotPool::default()),
             model: encoder.name().to_owned(),
+            dim: 32,
             snapshot: path("portraits.table"),
             offsets: path("indexer.offsets"),
         };

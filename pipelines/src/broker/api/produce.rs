@@ -7,7 +7,7 @@ use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 
 use super::Call;
 use crate::broker::config::number;
-use crate::broker::log::Header;
+use crate::broker::log::{Header, well_formed};
 use crate::broker::state::lock;
 
 /// Appends; no answer for `acks=0`.
@@ -29,6 +29,11 @@ pub(super) fn produce(call: &Call<'_>, request: ProduceRequest) -> Option<Produc
 fn append(call: &Call<'_>, topic: &str, partition: i32, records: Option<&Bytes>) -> Result<i64, ResponseError> {
     let records = records.ok_or(ResponseError::CorruptMessage)?;
     let header = Header::parse(records).map_err(|_| ResponseError::CorruptMessage)?;
+    // As Apache Kafka does, and before anything is locked.
+    let whole = records.get(..header.len).ok_or(ResponseError::CorruptMessage)?;
+    if !well_formed(&header, whole) {
+        return Err(ResponseError::CorruptMessage);
+    }
     let found = {
         let state = call.broker.state();
         let configs = state.meta.read().topics.get(topic).map(|t| &t.configs);

@@ -11,3 +11,4 @@ mod segment;
 pub(super) use self::batch::Header;
 pub(super) use self::compact::Policy;
 pub(super) use self::partition::{Aborted, Partition};
+pub(super) use self::records::well_formed;

@@ -23,6 +23,11 @@ pub(super) fn section(header: &Header, batch: &[u8]) -> Option<Vec<u8>> {
     codec::unpack(header.codec(), batch.get(HEADER..)?)
 }
 
+/// Whether the records of a whole batch can be unpacked and are as many as its header says. What cannot would stop every reader that comes to it.
+pub(crate) fn well_formed(header: &Header, batch: &[u8]) -> bool {
+    header.is_control() || section(header, batch).is_some_and(|section| parse(&section, header.records).is_some())
+}
+
 fn varint(bytes: &[u8], at: &mut usize) -> Option<i64> {
     let mut value = 0u64;
     for shift in (0..70).step_by(7) {
