@@ -139,7 +139,11 @@ fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
         let to = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &to) } else { drop(std::fs::copy(entry.path(), to).unwrap()) }
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 
@@ -232,7 +236,7 @@ async fn fields_that_are_added_inside_of_records_are_null_in_older_files() {
     let mut columns: Vec<Field> = newest.fields().iter().map(|field| field.as_ref().clone()).collect();
     columns[at] = Field::new("items", DataType::List(std::sync::Arc::new(Field::new("item", DataType::Struct(before.into()), true))), true);
     let older = std::sync::Arc::new(Schema::new(columns));
-    let json = r#"{"event_id":"a","event_time":"2026-11-24T00:00:00Z","kind":"page_served","deck_id":"d","viewer_id":"1","first":0,"next":1,"language":"zh","items":[{"user_id":"2","position":0,"score":1,"worth":1,"propensity":1,"sources":["hot"],"generation":1,"version":1}],"removed":[],"body_sha256":"x","body_bytes":1}"#;
+    let json = r#"{"event_id":"01936f00-0000-7000-8000-000000000001","event_time":"2026-11-24T00:00:00Z","kind":"page_served","deck_id":"d","viewer_id":"1","first":0,"next":1,"language":"zh","items":[{"user_id":"2","position":0,"score":1,"worth":1,"propensity":1,"sources":["hot"],"generation":1,"version":1}],"removed":[],"body_sha256":"x","body_bytes":1}"#;
     let mut decoder = arrow::json::ReaderBuilder::new(older.clone()).build_decoder().unwrap();
     decoder.decode(json.as_bytes()).unwrap();
     let old = decoder.flush().unwrap().unwrap();
