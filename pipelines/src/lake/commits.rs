@@ -25,11 +25,11 @@ const KEPT: u64 = 8;
 
 /// One commit as it is stored.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Commit {
+pub(super) struct Commit {
     /// Whose staging folder the files are in, if they are not moved yet.
     owner: u64,
-    positions: BTreeMap<String, i64>,
-    files: Vec<String>,
+    pub(super) positions: BTreeMap<String, i64>,
+    pub(super) files: Vec<String>,
 }
 
 /// The right to commit, and where it stands.
@@ -162,7 +162,7 @@ async fn create(files: &Files, number: u64, commit: &Commit) -> Result<bool, Lak
 }
 
 /// The newest commit and its number; 0 before the first one.
-async fn newest(files: &Files) -> Result<(u64, Commit), LakeError> {
+pub(super) async fn newest(files: &Files) -> Result<(u64, Commit), LakeError> {
     loop {
         let Some(number) = numbers(files).await?.into_iter().max() else { break };
         // Another process may just have removed it, after one of its own.

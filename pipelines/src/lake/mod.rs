@@ -11,12 +11,14 @@ mod files;
 mod history;
 mod job;
 mod query;
+mod stock;
 mod write;
 
 pub use files::{FileName, LakeError};
 pub use history::{DayRows, History, write_events};
 pub use job::{LakeConfig, LakeWriter, NAME};
 pub use query::{batch_features, session};
+pub use stock::{Stock, StoredFile};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -1,6 +1,7 @@
 //! Whole-system measurements against a running server (freshness, recommend), in this process (stream), or on
 //! synthetic people in a node of their own (scale). Load goes to loopback only.
 
+mod backfill;
 mod freshness;
 mod measure;
 mod recommend;
@@ -13,6 +14,7 @@ use anyhow::Context;
 use reqwest::Client;
 use serde_json::Value;
 
+pub use self::backfill::backfill;
 pub use self::freshness::{Freshness, PATIENCE, likes, moments};
 pub use self::measure::{Row, machine};
 pub use self::recommend::recommend;

@@ -1,4 +1,4 @@
-//! `bench freshness|recommend|stream`.
+//! `bench freshness|recommend|stream|backfill`.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::Global;
 use super::report::{Format, ReportArgs, print};
 use crate::bench::scale::{self, Crowd, Scale};
-use crate::bench::{Freshness, PATIENCE, Row, Target, likes, machine, moments, recommend, stream};
+use crate::bench::{Freshness, PATIENCE, Row, Target, backfill, likes, machine, moments, recommend, stream};
 use crate::config::DEVELOPMENT_KEY;
 use crate::wiring::PIPELINES;
 
@@ -32,6 +32,9 @@ pub(super) enum BenchCommand {
     /// Events from Kafka into features and lake, in this process.
     #[command(after_help = "Example:\n  hongniang bench stream --events 5000000 --people 100000 --format json")]
     Stream(StreamArgs),
+    /// Feature sets out of the lake, in this process.
+    #[command(after_help = "Example:\n  hongniang bench backfill --events 5000000 --people 100000 --memory-mb 64 --format json")]
+    Backfill(BackfillArgs),
 }
 
 const RECOMMEND_EXAMPLES: &str = "Examples:\n  hongniang bench recommend --clients 8                        closed loop against a running server\n  hongniang bench recommend --users 1000000 --rps 200          open loop against a node of its own with a million people\n  hongniang bench recommend --users 10000 --rps 50 --format csv";
@@ -148,6 +151,25 @@ pub(super) struct StreamArgs {
     report: ReportArgs,
 }
 
+/// Flags of `backfill`.
+#[derive(Debug, Args)]
+pub(super) struct BackfillArgs {
+    /// How many events.
+    #[arg(long, default_value_t = 1_000_000)]
+    events: usize,
+    /// Among how many people.
+    #[arg(long, default_value_t = 20_000)]
+    people: u64,
+    /// MiB of memory for sorting and adding.
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u64).range(32..=1_000_000))]
+    memory_mb: u64,
+    /// Days that are computed at the same time.
+    #[arg(long, default_value_t = 2)]
+    parallel: usize,
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
 pub(super) async fn run(_global: &Global, command: BenchCommand) -> anyhow::Result<()> {
     match command {
         BenchCommand::Freshness(args) => {
@@ -175,6 +197,10 @@ pub(super) async fn run(_global: &Global, command: BenchCommand) -> anyhow::Resu
         BenchCommand::Node(args) => {
             let jobs: Vec<&str> = args.jobs.iter().map(String::as_str).collect();
             scale::run_node(&args.folder, &jobs, args.deck_memory_mb).await
+        }
+        BenchCommand::Backfill(args) => {
+            let memory = usize::try_from(args.memory_mb << 20).unwrap_or(usize::MAX);
+            tell(&[backfill(args.events, args.people, memory, args.parallel).await?], args.report.format)
         }
         BenchCommand::Stream(args) => tell(&[stream(args.events, args.people).await?], args.report.format),
     }

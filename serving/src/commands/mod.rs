@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backfill;
 mod bench;
 mod config;
 mod doctor;
@@ -90,6 +91,8 @@ enum Command {
     /// Jobs on the stream.
     #[command(subcommand)]
     Pipeline(pipeline::PipelineCommand),
+    /// Computes again from the lake what the stream keeps, and puts it in its place while the stream goes on.
+    Backfill(backfill::BackfillArgs),
     /// Text encoders: get, list.
     #[command(subcommand)]
     Models(models::ModelsCommand),
@@ -153,6 +156,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up(args) => run::up(&global, args).await?,
         Command::Serve(args) => run::serve(&global, &args).await?,
         Command::Pipeline(command) => pipeline::run(&global, command).await?,
+        Command::Backfill(args) => backfill::run(&global, args).await?,
         Command::Models(command) => models::run(command).await?,
         Command::Simulate(args) => simulate::run(&global, args).await?,
         Command::Import(command) => import::run(&global, command).await?,
