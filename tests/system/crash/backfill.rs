@@ -12,9 +12,9 @@ use pipelines::broker::{BrokerConfig, EmbeddedBroker};
 use pipelines::bus::{Bus, BusConfig};
 use reqwest::Client;
 use serde_json::Value;
-use tests::{binary, parts};
+use tests::{KEY, binary, parts};
 
-use super::{Node, all_records, assert_equal, caught_up, stream_rows};
+use super::{Node, all_records, assert_equal, stream_rows};
 
 const PEOPLE: u64 = 60;
 const DAYS: u64 = 20;
@@ -71,6 +71,22 @@ fn left(data: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
+/// Waits until every job has read everything. The embedder tells its lag with a batch only, so of that one it counts what it has done.
+async fn settled(node: &Node, client: &Client) {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    let mut quiet = 0;
+    while quiet < 5 {
+        let jobs: Value = client.get(format!("{}/v1/jobs", node.address)).bearer_auth(KEY).send().await.unwrap().json().await.unwrap();
+        let idle = |job: &Value| {
+            let done = job["lag"] == 0 || (job["name"] == "embedder" && job["processed"].as_u64() >= Some(PEOPLE));
+            done && job["state"] == "running"
+        };
+        quiet = if jobs["jobs"].as_array().unwrap().iter().all(idle) { quiet + 1 } else { 0 };
+        assert!(Instant::now() < deadline, "jobs do not catch up: {jobs}");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
 /// What a node makes of it: the newest row of every key of every set, and everybody's portrait without what counts assemblies.
 async fn outcome(data: &Path, client: &Client) -> BTreeMap<String, Value> {
     let node = Node::start(data, client).await;
@@ -80,7 +96,7 @@ async fn outcome(data: &Path, client: &Client) -> BTreeMap<String, Value> {
         assert!(Instant::now() < deadline, "what was handed over is not taken over");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    caught_up(&node, client).await;
+    settled(&node, client).await;
     node.stop();
     let broker = EmbeddedBroker::start(BrokerConfig::new(data.join("log"))).await.unwrap();
     let bus = Bus::new(BusConfig { brokers: broker.bootstrap(), ..BusConfig::default() }).unwrap();
@@ -116,7 +132,7 @@ async fn a_backfill_that_is_killed_anywhere_comes_to_the_same() {
     let import = import.env("HONGNIANG__KAFKA__PARTITIONS", "2").output().unwrap();
     assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
     let node = Node::start(&at("base"), &client).await;
-    caught_up(&node, &client).await;
+    settled(&node, &client).await;
     node.stop();
 
     copy(&at("base"), &at("whole"));

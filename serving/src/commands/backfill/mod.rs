@@ -208,6 +208,10 @@ async fn parts(
 
 fn tell(report: &FeaturesReport, format: Format) -> anyhow::Result<()> {
     print(&report.sets, format)?;
+    if report.events == 0 {
+        eprintln!("the sums of every day were known: nothing was read");
+        return Ok(());
+    }
     let seconds = report.took.as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     let rate = if seconds > 0.0 { report.events as f64 / seconds } else { 0.0 };
