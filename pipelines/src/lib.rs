@@ -1,6 +1,7 @@
 //! Jobs on the stream and in batch.
 
 pub mod assembler;
+pub mod backfill;
 pub mod batch;
 pub mod bench;
 pub mod broker;

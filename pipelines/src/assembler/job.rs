@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use features::ids::UserId;
 use features::sets::feature_sets;
 use features::topic::Topic;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout};
 
 use super::people::{Change, People};
+use super::rebuild::Handed;
 use crate::bus::{Bus, EventProducer, Offsets, OutRecord, Reader, Record};
 use crate::claim::Claim;
 use crate::dead_letters;
@@ -19,6 +21,12 @@ use crate::supervisor::{JobContext, JobError};
 pub const NAME: &str = "assembler";
 
 const SNAPSHOT: &str = "people";
+
+/// How often it is looked whether a backfill has handed a state over.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// People of a round whose portraits are written anew after that.
+const ANEW_AT_ONCE: usize = 2_000;
 
 /// The `[assembler]` section of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,10 +52,11 @@ impl Default for AssemblerConfig {
 pub struct Assembler {
     bus: Bus,
     snapshots: SnapshotStore,
+    handed: Handed,
     config: AssemblerConfig,
 }
 
-fn topics() -> Vec<String> {
+pub(super) fn topics() -> Vec<String> {
     let fixed = [Topic::Profiles, Topic::Embeddings, Topic::Interactions].map(|t| t.name().to_owned());
     fixed.into_iter().chain(feature_sets().iter().map(features::sets::FeatureSet::topic)).collect()
 }
@@ -55,7 +64,7 @@ fn topics() -> Vec<String> {
 impl Assembler {
     /// An assembler whose state lives below `assembler` in `snapshots`.
     pub fn new(bus: Bus, snapshots: &SnapshotStore, config: AssemblerConfig) -> Self {
-        Self { bus, snapshots: snapshots.below(NAME), config }
+        Self { bus, snapshots: snapshots.below(NAME), handed: Handed::new(snapshots), config }
     }
 
     /// Runs until shutdown, or stands by while another process runs; the state is saved in the end.
@@ -74,7 +83,8 @@ impl Assembler {
         let reader = self.bus.reader(NAME, &topics(), &from).await?;
         let producer = self.bus.producer()?;
         context.progress.running();
-        let mut run = Run { claim, people, reader, producer, job: self, context, saved: Instant::now(), unsaved: false };
+        let now = Instant::now();
+        let mut run = Run { claim, people, reader, producer, job: self, context, saved: now, unsaved: false, looked: None, takeover: None };
         run.until_shutdown().await?;
         run.save().await
     }
@@ -89,18 +99,35 @@ impl Assembler {
             Err(error) => return Err(JobError::failed("read the snapshot", error)),
         };
         let Some(bytes) = found else { return Ok((People::default(), Offsets::default())) };
-        let unpacked = zstd::stream::decode_all(bytes.as_ref()).map_err(|e| e.to_string());
-        match unpacked.and_then(|b| postcard::from_bytes::<(People, Vec<(String, i32, i64)>)>(&b).map_err(|e| e.to_string())) {
-            Ok((mut people, offsets)) => {
-                people.rebuild();
-                Ok((people, Offsets(offsets.into_iter().map(|(t, p, o)| ((t, p), o)).collect())))
-            }
+        match unpack(&bytes) {
+            Ok(restored) => Ok(restored),
             Err(reason) => {
                 tracing::warn!(reason, "the snapshot is of another version: reading the topics from the beginning");
                 Ok((People::default(), Offsets::default()))
             }
         }
     }
+}
+
+/// State and offsets as they are saved.
+pub(super) fn pack(people: &People, position: &Offsets) -> Result<Vec<u8>, JobError> {
+    let offsets: Vec<(&str, i32, i64)> = position.0.iter().map(|((t, p), o)| (t.as_str(), *p, *o)).collect();
+    let bytes = postcard::to_stdvec(&(people, offsets)).map_err(|e| JobError::failed("encode the snapshot", e))?;
+    zstd::stream::encode_all(bytes.as_slice(), 1).map_err(|e| JobError::failed("pack the snapshot", e))
+}
+
+/// Undoes [`pack`].
+pub(super) fn unpack(packed: &[u8]) -> Result<(People, Offsets), String> {
+    let bytes = zstd::stream::decode_all(packed).map_err(|e| e.to_string())?;
+    let (mut people, offsets) = postcard::from_bytes::<(People, Vec<(String, i32, i64)>)>(&bytes).map_err(|e| e.to_string())?;
+    people.rebuild();
+    Ok((people, Offsets(offsets.into_iter().map(|(t, p, o)| ((t, p), o)).collect())))
+}
+
+/// A state of a backfill that is being taken over: who waits to be written anew.
+struct Takeover {
+    number: u64,
+    users: std::vec::IntoIter<UserId>,
 }
 
 struct Run {
@@ -112,13 +139,16 @@ struct Run {
     context: JobContext,
     saved: Instant,
     unsaved: bool,
+    /// When it was looked last whether a backfill has handed a state over.
+    looked: Option<Instant>,
+    takeover: Option<Takeover>,
 }
 
 impl Run {
     async fn until_shutdown(&mut self) -> Result<(), JobError> {
         loop {
             let linger = Duration::from_millis(self.job.config.linger_ms);
-            let idle = if self.people.has_work() { Duration::from_millis(1) } else { Duration::from_secs(1) };
+            let idle = if self.people.has_work() || self.takeover.is_some() { Duration::from_millis(1) } else { Duration::from_secs(1) };
             let shutdown = self.context.shutdown.clone();
             let records = tokio::select! {
                 biased;
@@ -127,11 +157,41 @@ impl Run {
             };
             self.fold(&records).await?;
             self.write().await?;
+            self.take_over().await?;
             self.context.progress.advance(records.len() as u64, self.reader.lag(), (self.context.clock)());
             if self.unsaved && self.saved.elapsed() >= Duration::from_secs(self.job.config.snapshot_s) {
                 self.save().await?;
             }
         }
+    }
+
+    /// Begins again from a state that a backfill has handed over, if there is one, and writes everybody's portrait anew, some in each round.
+    async fn take_over(&mut self) -> Result<(), JobError> {
+        if let Some(takeover) = &mut self.takeover {
+            let some: Vec<UserId> = takeover.users.by_ref().take(ANEW_AT_ONCE).collect();
+            if some.is_empty() {
+                let number = takeover.number;
+                self.save().await?;
+                self.job.handed.done(number).await?;
+                self.takeover = None;
+                tracing::info!(number, "taken over from a backfill: every portrait is written anew");
+            } else {
+                self.people.touch(some);
+            }
+            return Ok(());
+        }
+        if self.looked.is_some_and(|at| at.elapsed() < LOOK) {
+            return Ok(());
+        }
+        self.looked = Some(Instant::now());
+        if let Some((number, people, offsets)) = self.job.handed.newest().await? {
+            tracing::info!(number, "a backfill has computed other state: going on from there");
+            let users = self.people.exchange(people).into_iter();
+            self.reader = self.job.bus.reader(NAME, &topics(), &offsets).await?;
+            self.takeover = Some(Takeover { number, users });
+            self.unsaved = true;
+        }
+        Ok(())
     }
 
     async fn fold(&mut self, records: &[Record]) -> Result<(), JobError> {
@@ -169,9 +229,7 @@ impl Run {
             self.write().await?;
         }
         let position = self.reader.position().clone();
-        let offsets: Vec<(&str, i32, i64)> = position.0.iter().map(|((t, p), o)| (t.as_str(), *p, *o)).collect();
-        let bytes = postcard::to_stdvec(&(&self.people, offsets)).map_err(|e| JobError::failed("encode the snapshot", e))?;
-        let packed = zstd::stream::encode_all(bytes.as_slice(), 1).map_err(|e| JobError::failed("pack the snapshot", e))?;
+        let packed = pack(&self.people, &position)?;
         self.claim.check().await?;
         self.job.snapshots.put(SNAPSHOT, &packed).await.map_err(|e| JobError::failed("save the snapshot", e))?;
         self.reader.commit(&position).await?;

@@ -9,7 +9,9 @@
 
 mod job;
 mod people;
+mod rebuild;
 
 pub(crate) use people::{Change, People};
+pub(crate) use rebuild::{Handed, rebuild};
 
 pub use job::{Assembler, AssemblerConfig, NAME};

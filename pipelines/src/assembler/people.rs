@@ -176,6 +176,40 @@ impl People {
         self.erased.insert(user);
     }
 
+    /// Nothing waits: what is known is to be written by somebody else. Everybody's own vector is made, as an assembly would.
+    pub(super) fn settle(&mut self) {
+        let users: Vec<UserId> = self.assemblies.keys().copied().collect();
+        for user in users {
+            self.refresh_content(user);
+        }
+        self.fresh.clear();
+        self.stale.clear();
+        self.erased.clear();
+    }
+
+    /// Number of people of whom something is known.
+    pub(super) fn len(&self) -> usize {
+        self.assemblies.len()
+    }
+
+    /// Knows what `other` knows instead; those who had a portrait and are not there any more are erased. Returns who is to be assembled anew.
+    pub(super) fn exchange(&mut self, other: Self) -> Vec<UserId> {
+        let before = std::mem::replace(self, other);
+        self.version = self.version.max(before.version);
+        self.erased = before.erased;
+        let gone = before.assemblies.iter().filter(|(_, assembly)| assembly.has_profile()).map(|(user, _)| *user);
+        let gone: Vec<UserId> = gone.filter(|user| !self.assemblies.get(user).is_some_and(Assembly::has_profile)).collect();
+        self.erased.extend(gone);
+        let mut users: Vec<UserId> = self.assemblies.keys().copied().collect();
+        users.sort_unstable();
+        users
+    }
+
+    /// These are to be assembled anew.
+    pub(super) fn touch(&mut self, users: impl IntoIterator<Item = UserId>) {
+        self.fresh.extend(users);
+    }
+
     /// Whether something fresh waits.
     pub(super) fn has_fresh(&self) -> bool {
         !self.fresh.is_empty() || !self.erased.is_empty()

@@ -10,6 +10,8 @@
 
 mod apply;
 mod job;
+mod rebuild;
 mod stand;
 
 pub use job::{Indexer, IndexerConfig, Indexes, NAME};
+pub use rebuild::rebuild;

@@ -183,7 +183,7 @@ mod tests {
 
     fn file(first: i64, bytes: u64) -> SizedFile {
         let name = FileName { topic: "moments".to_owned(), day: "2026-11-24".parse().unwrap(), partition: 0, first, last: first + 9 };
-        SizedFile { name, bytes }
+        SizedFile { name, bytes, written: DateTime::UNIX_EPOCH }
     }
 
     proptest! {

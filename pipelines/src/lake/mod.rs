@@ -20,6 +20,7 @@ mod numbered;
 mod portrait_days;
 mod reading;
 mod stats;
+mod stock;
 mod swaps;
 mod verify;
 mod write;
@@ -34,6 +35,7 @@ pub use keeper::{KEEPER, LakeKeeper};
 pub use portrait_days::{DayTaken, alive, days_without, take};
 pub use reading::readable;
 pub use stats::{TableStats, stats};
+pub use stock::{Stock, StoredFile};
 pub use verify::{Finding, LogBounds, Verified, count_against_log, verify};
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
@@ -62,13 +62,16 @@ pub(super) fn uncovered(names: Vec<FileName>) -> Vec<FileName> {
 pub(super) struct SizedFile {
     pub(super) name: FileName,
     pub(super) bytes: u64,
+    pub(super) written: DateTime<Utc>,
 }
 
 /// The files of a table that count.
 pub(super) async fn counted(files: &Files, table: &str) -> std::result::Result<Vec<SizedFile>, LakeError> {
     let refused = |source| LakeError::Store { what: "list", name: table.to_owned(), source };
     let found = Readable { files: files.clone() }.counted(Some(Path::from(table))).await.map_err(refused)?;
-    let sized = |meta: ObjectMeta| FileName::parse(meta.location.as_ref()).map(|name| SizedFile { name, bytes: meta.size });
+    let sized = |meta: ObjectMeta| {
+        FileName::parse(meta.location.as_ref()).map(|name| SizedFile { name, bytes: meta.size, written: meta.last_modified })
+    };
     Ok(found.into_iter().filter_map(sized).collect())
 }
 

@@ -25,7 +25,14 @@ pub(super) struct Lane {
     pub(super) saved: Offsets,
     pub(super) generation: u32,
     pub(super) store: StateStore,
+    /// Rows wait: they count less than those that readers have, until the state is where it was before a takeover.
+    pub(super) held: bool,
+    /// Whether the state must be saved although nothing was read.
+    pub(super) anew: bool,
 }
+
+/// Rows of a set that are sent together at most.
+const SLICE: usize = 100_000;
 
 /// All feature sets at work.
 pub(super) struct Engine {
@@ -81,17 +88,17 @@ impl Engine {
         Ok(decoded.bad.into_iter().map(|(at, reason)| Refused { record: records[at].clone(), reason }).collect())
     }
 
-    /// Number of changed rows that wait for their topics.
+    /// Number of changed rows that may go to their topics.
     pub(super) fn waiting(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.state.waiting()).sum()
+        self.lanes.iter().filter(|lane| !lane.held).map(|lane| lane.state.waiting()).sum()
     }
 
-    /// Takes the changed rows as records of their topics.
+    /// Takes changed rows as records of their topics, of each set some.
     pub(super) fn take_rows(&mut self) -> Vec<OutRecord> {
-        let mut out = Vec::with_capacity(self.waiting());
-        for lane in &mut self.lanes {
+        let mut out = Vec::new();
+        for lane in self.lanes.iter_mut().filter(|lane| !lane.held) {
             let topic = lane.set.topic();
-            let rows = lane.state.take_emitted(&lane.set, lane.generation);
+            let rows = lane.state.take_some(&lane.set, lane.generation, SLICE);
             out.extend(rows.into_iter().map(|(key, value)| OutRecord::new(topic.clone(), key, Some(value))));
         }
         out

@@ -11,6 +11,8 @@ use super::engine::{Engine, Lane, Refused};
 use super::plan::FeaturePlan;
 use super::state::KeyedState;
 use super::store::StateStore;
+use super::swap::Swaps;
+use super::takeover::Takeover;
 use crate::bus::{Bus, BusError, EventProducer, Offsets, Reader, Record};
 use crate::claim::Claim;
 use crate::dead_letters;
@@ -43,14 +45,22 @@ impl Default for RunnerConfig {
 pub struct FeatureRunner {
     bus: Bus,
     snapshots: SnapshotStore,
+    swaps: Swaps,
     sets: Vec<FeatureSet>,
     config: RunnerConfig,
+}
+
+/// Why a run came to its end.
+enum End {
+    Shutdown,
+    /// A backfill has computed other state: begin again from there.
+    Swap,
 }
 
 impl FeatureRunner {
     /// A runner of every feature set; its state lives below `features` in `snapshots`.
     pub fn new(bus: Bus, snapshots: &SnapshotStore, config: RunnerConfig) -> Self {
-        Self { bus, snapshots: snapshots.below(NAME), sets: feature_sets().to_vec(), config }
+        Self { bus, snapshots: snapshots.below(NAME), swaps: Swaps::new(snapshots), sets: feature_sets().to_vec(), config }
     }
 
     /// The same with other feature sets.
@@ -75,42 +85,60 @@ impl FeatureRunner {
     }
 
     async fn work(self, context: JobContext) -> Result<(), JobError> {
+        loop {
+            let mut run = self.begin(context.clone()).await?;
+            let end = run.until_shutdown().await?;
+            run.checkpoint().await?;
+            match end {
+                End::Shutdown => return Ok(()),
+                End::Swap => tracing::info!("a backfill has computed other state: beginning again from there"),
+            }
+        }
+    }
+
+    async fn begin(&self, context: JobContext) -> Result<Run, JobError> {
         let claim = Claim::take(&self.snapshots).await?;
-        let engine = self.restore(claim.number()).await?;
+        let mut takeover = Takeover::look(&self.swaps, &self.sets, &self.bus).await?;
+        let engine = self.restore(claim.number(), &mut takeover).await?;
         let topics: Vec<String> = engine.sources().iter().map(|topic| topic.name().to_owned()).collect();
         let from = starting_points(&engine, &self.bus.beginning_offsets(&topics).await?);
         let reader = self.bus.reader(NAME, &topics, &from).await?;
         let producer = self.bus.own_producer()?;
         context.progress.running();
-        let mut run = Run {
+        Ok(Run {
             claim,
             engine: Some(engine),
             reader,
             producer,
             sending: None,
-            config: self.config,
+            config: self.config.clone(),
             context,
             last_checkpoint: Instant::now(),
             unsaved: 0,
-        };
-        run.until_shutdown().await?;
-        run.checkpoint().await
+            swaps: self.swaps.clone(),
+            takeover,
+        })
     }
 
-    async fn restore(&self, claim: u64) -> Result<Engine, JobError> {
+    async fn restore(&self, claim: u64, takeover: &mut Takeover) -> Result<Engine, JobError> {
         let mut lanes = Vec::with_capacity(self.sets.len());
         for set in &self.sets {
             let plan = FeaturePlan::new(set).await.map_err(|e| JobError::failed(format!("plan feature set `{}`", set.name), e))?;
             let store = StateStore::new(&self.snapshots, set, claim);
-            let (state, offsets, generation) = match store.load(set).await? {
-                Some(loaded) if loaded.same_sql => (loaded.state, loaded.offsets, loaded.generation),
-                Some(old) => {
+            let mut saved = store.load(set).await?;
+            let taken = takeover.offered(set, &mut saved).await?;
+            let from_swap = taken.is_some();
+            let (state, offsets, generation) = match (taken, saved) {
+                (Some(taken), _) => taken,
+                (None, Some(loaded)) if loaded.same_sql => (loaded.state, loaded.offsets, loaded.generation),
+                (None, Some(old)) => {
                     tracing::info!(set = set.name, generation = old.generation + 1, "the SQL changed: computing again from the beginning");
                     (KeyedState::new(set), Offsets::default(), old.generation + 1)
                 }
-                None => (KeyedState::new(set), Offsets::default(), self.newest_generation(set).await?.saturating_add(1)),
+                (None, None) => (KeyedState::new(set), Offsets::default(), self.newest_generation(set).await?.saturating_add(1)),
             };
-            lanes.push(Lane { set: set.clone(), plan, state, saved: offsets.clone(), offsets, generation, store });
+            let saved = offsets.clone();
+            lanes.push(Lane { set: set.clone(), plan, state, saved, offsets, generation, store, held: from_swap, anew: from_swap });
         }
         Ok(Engine { lanes })
     }
@@ -167,17 +195,19 @@ struct Run {
     context: JobContext,
     last_checkpoint: Instant,
     unsaved: u64,
+    swaps: Swaps,
+    takeover: Takeover,
 }
 
 impl Run {
-    async fn until_shutdown(&mut self) -> Result<(), JobError> {
+    async fn until_shutdown(&mut self) -> Result<End, JobError> {
         let linger = Duration::from_millis(self.config.linger_ms);
         loop {
             let due = self.last_checkpoint + Duration::from_millis(self.config.checkpoint_ms);
             let shutdown = self.context.shutdown.clone();
             let batch = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return Ok(()),
+                () = shutdown.cancelled() => return Ok(End::Shutdown),
                 batch = timeout_at(due, self.reader.batch(self.config.batch, linger)) => batch.ok().transpose()?,
             };
             let events = batch.as_ref().map_or(0, Vec::len);
@@ -191,6 +221,9 @@ impl Run {
             }
             if Instant::now() >= due {
                 self.checkpoint().await?;
+                if !self.takeover.is_open() && self.swaps.any().await? {
+                    return Ok(End::Swap);
+                }
             }
             self.context.progress.advance(events as u64, self.reader.lag(), (self.context.clock)());
         }
@@ -241,23 +274,51 @@ impl Run {
         }
     }
 
+    /// Sends what a takeover held back, once the state is where it was before; true when everything of it is in the topics.
+    async fn release(&mut self) -> Result<bool, JobError> {
+        if !self.takeover.is_open() {
+            return Ok(false);
+        }
+        let (position, caught_up) = (self.reader.position().clone(), self.reader.caught_up());
+        let engine = self.engine.as_mut().expect("only a failed run has no engine, and it has ended");
+        if !self.takeover.release(engine, &position, caught_up) {
+            return Ok(false);
+        }
+        while self.engine().waiting() > 0 {
+            self.emit().await?;
+        }
+        self.sent().await?;
+        let engine = self.engine.as_ref().expect("only a failed run has no engine, and it has ended");
+        for rows in self.takeover.retractions(engine).await? {
+            self.producer.send_all(rows).await?;
+        }
+        Ok(true)
+    }
+
     /// Makes rows durable in their topics, then state and offsets in the store.
     async fn checkpoint(&mut self) -> Result<(), JobError> {
-        self.emit().await?;
+        let released = self.release().await?;
+        while self.engine().waiting() > 0 {
+            self.emit().await?;
+        }
         self.sent().await?;
         self.last_checkpoint = Instant::now();
-        if self.unsaved == 0 {
+        if self.unsaved == 0 && !self.takeover.is_open() {
             return Ok(());
         }
         self.claim.check().await?;
         self.unsaved = 0;
         let mut read = Offsets::default();
         for lane in &mut self.engine().lanes {
-            if lane.offsets != lane.saved {
+            if lane.anew || lane.offsets != lane.saved {
                 lane.store.save(&mut lane.state, &lane.offsets, lane.generation).await?;
                 lane.saved = lane.offsets.clone();
+                lane.anew = false;
             }
             read.merge(&lane.offsets);
+        }
+        if released {
+            self.takeover.close().await?;
         }
         Ok(self.reader.commit(&read).await?)
     }

@@ -7,13 +7,19 @@
 //! A checkpoint is written after the rows before it are durable in their topic, so no row is left out either.
 //!
 //! A feature set whose SQL differs from the one its state was computed with is computed again from the beginning of its topic,
-//! with a higher `generation`, while the others go on.
+//! with a higher `generation`, while the others go on. A backfill hands over state that it has computed from the lake ([`swap`]).
 
 mod engine;
 mod job;
 mod plan;
 mod state;
 mod store;
+mod swap;
+mod takeover;
+
+pub(crate) use state::JOIN;
+pub(crate) use store::{StateStore, sql_hash};
+pub(crate) use swap::{Answer, Chunk, PLACE, Staged, Swap, Swaps};
 
 pub use job::{FeatureRunner, NAME, RunnerConfig};
 pub use plan::FeaturePlan;

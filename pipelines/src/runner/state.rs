@@ -12,7 +12,7 @@ use features::row::FeatureRow;
 use features::sets::FeatureSet;
 
 /// Joins key columns; the gate lets no text with a NUL pass.
-pub(super) const JOIN: char = '\0';
+pub(crate) const JOIN: char = '\0';
 
 const TO_EMIT: u8 = 1;
 const TO_SAVE: u8 = 2;
@@ -136,9 +136,42 @@ impl KeyedState {
         self.values[at * self.width..][..self.width].copy_from_slice(values);
     }
 
+    /// Sets a row as it was computed elsewhere: neither its topic nor the saved state has it.
+    pub(super) fn take_over(&mut self, key: &str, version: i64, values: &[f64]) {
+        self.restore(key, version, values);
+        if let Some(at) = self.rows.get(key) {
+            self.mark(*at);
+        }
+    }
+
+    /// Every row goes to its topic again.
+    pub(super) fn mark_all(&mut self) {
+        for at in 0..self.keys.len() {
+            self.mark(u32::try_from(at).expect("rows are numbered so"));
+        }
+    }
+
+    /// Whether there is such a key, joined as in the state.
+    pub(super) fn contains(&self, key: &str) -> bool {
+        self.rows.contains_key(key)
+    }
+
+    /// Every row in the order of its joined key: key, version, values.
+    pub(crate) fn sorted(&self) -> impl Iterator<Item = (&str, i64, &[f64])> {
+        let mut order: Vec<usize> = (0..self.keys.len()).collect();
+        order.sort_unstable_by(|a, b| self.keys[*a].cmp(&self.keys[*b]));
+        order.into_iter().map(|at| (&*self.keys[at], self.versions[at], &self.values[at * self.width..][..self.width]))
+    }
+
     /// Takes the changed rows that their topic does not have yet, as record key and JSON.
     pub fn take_emitted(&mut self, set: &FeatureSet, generation: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let changed = std::mem::take(&mut self.to_emit);
+        self.take_some(set, generation, usize::MAX)
+    }
+
+    /// The same with at most so many rows.
+    pub(super) fn take_some(&mut self, set: &FeatureSet, generation: u32, most: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let rest = self.to_emit.split_off(self.to_emit.len().min(most));
+        let changed = std::mem::replace(&mut self.to_emit, rest);
         let head: Vec<String> = set.key_columns.iter().map(|name| format!("{}:", json_text(name))).collect();
         let names: Vec<String> = set.value_columns.iter().map(|name| format!(",{}:", json_text(name))).collect();
         let mut out = Vec::with_capacity(changed.len());

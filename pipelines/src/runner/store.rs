@@ -5,7 +5,10 @@
 //! while: of two that write, the later claim counts. Loading takes the newest full one of the newest claim and the deltas that follow it
 //! without a gap. Another full one is written when the deltas outgrow it; only then are the older objects removed.
 
+use std::io::Read;
+
 use features::sets::FeatureSet;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -25,16 +28,16 @@ struct Frame {
 }
 
 /// What was loaded.
-pub(super) struct Loaded {
-    pub(super) state: KeyedState,
-    pub(super) offsets: Offsets,
-    pub(super) generation: u32,
+pub(crate) struct Loaded {
+    pub(crate) state: KeyedState,
+    pub(crate) offsets: Offsets,
+    pub(crate) generation: u32,
     /// Whether it was computed with the SQL that the set has now; if not, `state` is empty and `offsets` too.
-    pub(super) same_sql: bool,
+    pub(crate) same_sql: bool,
 }
 
 /// The durable state of one feature set.
-pub(super) struct StateStore {
+pub(crate) struct StateStore {
     store: SnapshotStore,
     sql: String,
     claim: u64,
@@ -44,23 +47,26 @@ pub(super) struct StateStore {
     deltas: usize,
 }
 
+/// The fields before the offsets lie within so many bytes.
+const HEAD: usize = 256;
+
 /// A start reads at most so many deltas.
 const MOST_DELTAS: usize = 200;
 
 /// A fingerprint of the SQL, blind to layout.
-pub(super) fn sql_hash(set: &FeatureSet) -> String {
+pub(crate) fn sql_hash(set: &FeatureSet) -> String {
     let text = set.sql.split_whitespace().collect::<Vec<_>>().join(" ");
     Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl StateStore {
     /// The state of a set as the holder of a claim saves it.
-    pub(super) fn new(all: &SnapshotStore, set: &FeatureSet, claim: u64) -> Self {
+    pub(crate) fn new(all: &SnapshotStore, set: &FeatureSet, claim: u64) -> Self {
         Self { store: all.below(&set.name), sql: sql_hash(set), claim, next: 0, full_rows: 0, delta_rows: 0, deltas: 0 }
     }
 
     /// Loads what was saved; none when nothing usable is there.
-    pub(super) async fn load(&self, set: &FeatureSet) -> Result<Option<Loaded>, SnapshotError> {
+    pub(crate) async fn load(&self, set: &FeatureSet) -> Result<Option<Loaded>, SnapshotError> {
         let mut objects: Vec<Object> = self.store.list().await?.iter().filter_map(|name| Object::parse(name)).collect();
         objects.sort();
         let Some(newest) = objects.iter().rposition(|object| object.full) else { return Ok(None) };
@@ -86,6 +92,22 @@ impl StateStore {
         Ok(Some(loaded))
     }
 
+    /// The generation of what was saved, whatever SQL it was computed with; none when nothing usable is there. Reads the head of one object only.
+    pub(crate) async fn generation(&self) -> Result<Option<u32>, SnapshotError> {
+        let mut objects: Vec<Object> = self.store.list().await?.iter().filter_map(|name| Object::parse(name)).collect();
+        objects.sort();
+        let Some(newest) = objects.iter().rfind(|object| object.full) else { return Ok(None) };
+        let bytes = match self.store.get(&newest.name).await {
+            Ok(bytes) => bytes.unwrap_or_default(),
+            Err(SnapshotError::Damaged { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut head = Vec::with_capacity(HEAD);
+        let unpacked = zstd::Decoder::new(bytes.as_ref()).and_then(|packed| packed.take(HEAD as u64).read_to_end(&mut head));
+        let head = unpacked.ok().and_then(|_| postcard::take_from_bytes::<(String, u32, u32)>(&head).ok());
+        Ok(head.map(|((_, _, generation), _)| generation))
+    }
+
     /// Reads an object; none when it is damaged, which the replay from earlier offsets then makes good.
     async fn frame(&self, name: &str) -> Result<Option<Frame>, SnapshotError> {
         let damaged = |reason: String| tracing::warn!(name, reason, "saved feature state is damaged; it is computed again from the topic");
@@ -98,10 +120,7 @@ impl StateStore {
             }
             Err(error) => return Err(error),
         };
-        let frame = zstd::decode_all(bytes.as_ref())
-            .map_err(|e| e.to_string())
-            .and_then(|raw| postcard::from_bytes(&raw).map_err(|e| e.to_string()));
-        match frame {
+        match unpack(&bytes) {
             Ok(frame) => Ok(Some(frame)),
             Err(reason) => {
                 damaged(reason);
@@ -172,12 +191,19 @@ impl Object {
 }
 
 async fn pack(frame: Frame) -> Result<Vec<u8>, String> {
-    let work = move || {
-        postcard::to_stdvec(&frame)
-            .map_err(|e| e.to_string())
-            .and_then(|raw| zstd::encode_all(raw.as_slice(), 1).map_err(|e| e.to_string()))
-    };
-    tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string())?
+    tokio::task::spawn_blocking(move || zip(&frame)).await.map_err(|e| e.to_string())?
+}
+
+/// The form in which state is kept.
+pub(super) fn zip(what: &impl Serialize) -> Result<Vec<u8>, String> {
+    let raw = postcard::to_stdvec(what).map_err(|e| e.to_string())?;
+    zstd::encode_all(raw.as_slice(), 1).map_err(|e| e.to_string())
+}
+
+/// Undoes [`zip`].
+pub(super) fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let raw = zstd::decode_all(bytes).map_err(|e| e.to_string())?;
+    postcard::from_bytes(&raw).map_err(|e| e.to_string())
 }
 
 fn apply(loaded: &mut Loaded, frame: &Frame, width: usize) {

@@ -28,7 +28,7 @@ async fn engine(all: &SnapshotStore) -> Engine {
         let (state, offsets) =
             store.load(set).await.unwrap().map_or_else(|| (KeyedState::new(set), Offsets::default()), |l| (l.state, l.offsets));
         let plan = FeaturePlan::new(set).await.unwrap();
-        lanes.push(Lane { set: set.clone(), plan, state, saved: offsets.clone(), offsets, generation: 1, store });
+        lanes.push(Lane { set: set.clone(), plan, state, saved: offsets.clone(), offsets, generation: 1, store, held: false, anew: false });
     }
     Engine { lanes }
 }

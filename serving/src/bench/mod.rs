@@ -1,6 +1,7 @@
 //! Whole-system measurements against a running server (freshness, recommend), in this process (stream), on synthetic people in a node of
 //! their own (scale), of jobs that are killed (parity), or over a lake (query). Load goes to loopback only.
 
+mod backfill;
 mod freshness;
 mod measure;
 mod parity;
@@ -15,6 +16,7 @@ use anyhow::Context;
 use reqwest::Client;
 use serde_json::Value;
 
+pub use self::backfill::backfill;
 pub use self::freshness::{Freshness, PATIENCE, likes, moments};
 pub use self::measure::{Row, machine};
 pub use self::parity::{Parity, ParityRow, PerSet, parity};

@@ -1,4 +1,4 @@
-//! `bench freshness|recommend|stream|parity|query`.
+//! `bench freshness|recommend|stream|backfill|parity|query`.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::Global;
 use super::report::{Format, ReportArgs, print, render};
 use super::verify::VerifyRow;
 use crate::bench::scale::{self, Crowd, Scale};
-use crate::bench::{Freshness, PATIENCE, Parity, Row, Target, likes, machine, moments, parity, query, recommend, stream};
+use crate::bench::{Freshness, PATIENCE, Parity, Row, Target, backfill, likes, machine, moments, parity, query, recommend, stream};
 use crate::config::DEVELOPMENT_KEY;
 use crate::wiring::PIPELINES;
 
@@ -33,6 +33,9 @@ pub(super) enum BenchCommand {
     /// Events from Kafka into features and lake, in this process.
     #[command(after_help = "Example:\n  hongniang bench stream --events 5000000 --people 100000 --format json")]
     Stream(StreamArgs),
+    /// Feature sets out of the lake, in this process.
+    #[command(after_help = "Example:\n  hongniang bench backfill --events 5000000 --people 100000 --memory-mb 64 --format json")]
+    Backfill(BackfillArgs),
     /// Five typical questions of analysts, over a lake, in this process.
     #[command(
         after_help = "deploy/compare/duckdb.py asks the same of DuckDB and compares.\n\nExamples:\n  hongniang bench query\n  hongniang bench query --lake /var/lib/hongniang/lake --rounds 20 --format csv"
@@ -184,6 +187,25 @@ pub(super) struct StreamArgs {
     report: ReportArgs,
 }
 
+/// Flags of `backfill`.
+#[derive(Debug, Args)]
+pub(super) struct BackfillArgs {
+    /// How many events.
+    #[arg(long, default_value_t = 1_000_000)]
+    events: usize,
+    /// Among how many people.
+    #[arg(long, default_value_t = 20_000)]
+    people: u64,
+    /// MiB of memory for sorting and adding.
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u64).range(32..=1_000_000))]
+    memory_mb: u64,
+    /// Days that are computed at the same time.
+    #[arg(long, default_value_t = 2)]
+    parallel: usize,
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
 /// Flags of `query`.
 #[derive(Debug, Args)]
 pub(super) struct QueryArgs {
@@ -224,6 +246,10 @@ pub(super) async fn run(global: &Global, command: BenchCommand) -> anyhow::Resul
         BenchCommand::Node(args) => {
             let jobs: Vec<&str> = args.jobs.iter().map(String::as_str).collect();
             scale::run_node(&args.folder, &jobs, args.deck_memory_mb).await
+        }
+        BenchCommand::Backfill(args) => {
+            let memory = usize::try_from(args.memory_mb << 20).unwrap_or(usize::MAX);
+            tell(&[backfill(args.events, args.people, memory, args.parallel).await?], args.report.format)
         }
         BenchCommand::Stream(args) => tell(&[stream(args.events, args.people).await?], args.report.format),
         BenchCommand::Query(args) => {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backfill;
 mod bench;
 mod config;
 mod dataset;
@@ -100,6 +101,8 @@ enum Command {
     /// What was refused: which and why, corrected, sent again.
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
+    /// Computes again from the lake what the stream keeps, and puts it in its place while the stream goes on.
+    Backfill(backfill::BackfillArgs),
     /// Text encoders: get, list.
     #[command(subcommand)]
     Models(models::ModelsCommand),
@@ -169,6 +172,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => run::serve(&global, &args).await?,
         Command::Pipeline(command) => pipeline::run(&global, command).await?,
         Command::DeadLetters(command) => dead_letters::run(&global, command).await?,
+        Command::Backfill(args) => backfill::run(&global, args).await?,
         Command::Models(command) => models::run(command).await?,
         Command::Simulate(args) => simulate::run(&global, args).await?,
         Command::Import(command) => import::run(&global, command).await?,

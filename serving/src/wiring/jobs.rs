@@ -49,7 +49,7 @@ pub(super) struct Shared {
 }
 
 /// What the indexer keeps up to date.
-fn kept(indexes: &Indexes, config: &Config, (model, dim): (&str, usize)) -> indexer::Indexes {
+pub(super) fn kept(indexes: &Indexes, config: &Config, (model, dim): (&str, usize)) -> indexer::Indexes {
     indexer::Indexes {
         table: Arc::clone(&indexes.table),
         vectors: Arc::clone(&indexes.vectors),
@@ -166,6 +166,7 @@ pub async fn run_together(names: &[&str], config: &Config, told: Option<Told>, u
     if names.contains(&indexer::NAME)
         && let Some(encoder) = &shared.encoder
     {
+        super::put_in_place(&config.data_dir)?;
         let indexes = super::platform::indexes(config, &**encoder).await?;
         spawn_indexer(&supervisor, &shared, &indexes, watch::channel(false).0);
     }

@@ -2,8 +2,10 @@
 
 mod jobs;
 mod platform;
+mod rebuild;
 mod server;
 
 pub use self::jobs::{JOBS, PIPELINES, Told, run_together};
 pub use self::platform::{Log, Platform, encoder};
+pub use self::rebuild::{put_in_place, rebuild_indexes};
 pub use self::server::{install_metrics, serve};

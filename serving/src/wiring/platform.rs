@@ -75,6 +75,11 @@ impl Log {
         Ok(Self { bus, broker })
     }
 
+    /// Whether this process has the embedded broker: then no node runs on the data folder.
+    pub fn is_own(&self) -> bool {
+        self.broker.is_some()
+    }
+
     /// Stops the embedded broker, if there is one.
     pub async fn close(self) {
         drop(self.bus);
@@ -138,6 +143,7 @@ impl Platform {
         std::fs::create_dir_all(&config.data_dir).with_context(|| format!("data_dir {} cannot be made", config.data_dir.display()))?;
         let encoder = encoder(&config)?;
         let log = Log::open(&config).await?;
+        super::put_in_place(&config.data_dir)?;
         let indexes = indexes(&config, &*encoder).await?;
         let sink = Arc::new(EventSink::new(&log.bus, &config.data_dir)?);
         let stop = CancellationToken::new();

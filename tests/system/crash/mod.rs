@@ -1,6 +1,7 @@
 //! `kill -9` of the whole process, again and again: what was acknowledged is there once, nobody is shown twice, and the stream's features equal a
 //! batch over the lake.
 
+mod backfill;
 mod import;
 mod traffic;
 
