@@ -136,6 +136,13 @@ impl KeyedState {
         self.values[at * self.width..][..self.width].copy_from_slice(values);
     }
 
+    /// Marks every row as one that its topic does not have yet: it will be written in another generation.
+    pub(super) fn speak_again(&mut self) {
+        for at in 0..u32::try_from(self.len()).unwrap_or(u32::MAX) {
+            self.mark(at);
+        }
+    }
+
     /// Takes the changed rows that their topic does not have yet, as record key and JSON.
     pub fn take_emitted(&mut self, set: &FeatureSet, generation: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
         let changed = std::mem::take(&mut self.to_emit);
