@@ -9,6 +9,7 @@ mod crash;
 mod docs;
 mod experiments;
 mod layout;
+mod manifests;
 mod replay;
 mod streams;
 mod webdriver;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod arroyo;
 mod bench;
 mod config;
 mod doctor;

@@ -73,6 +73,11 @@ impl Log {
         Ok(Self { bus, broker })
     }
 
+    /// Whether the broker is a part of this process, and ends with it.
+    pub fn is_own(&self) -> bool {
+        self.broker.is_some()
+    }
+
     /// Stops the embedded broker, if there is one.
     pub async fn close(self) {
         drop(self.bus);
