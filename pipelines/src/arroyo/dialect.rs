@@ -70,7 +70,8 @@ pub(super) fn parse(set: &FeatureSet) -> Result<Query, Finding> {
     let fault = |message: String| finding(set, Span::empty(), message);
     let mut statements = Parser::parse_sql(&GenericDialect {}, &set.sql).map_err(|e| {
         let text = e.to_string();
-        let (line, column) = super::render::position(&text).unwrap_or((1, 1));
+        // Without a place it is the end that came too early.
+        let (line, column) = super::render::position(&text).unwrap_or_else(|| (set.sql.lines().count().max(1) as u64, 1));
         Finding { set: set.name.clone(), line: line + set.line as u64 - 1, column, message: text }
     })?;
     match (statements.pop(), statements.len()) {
