@@ -80,13 +80,14 @@ fn for_set(wanted: &PipelineName, known: &[Known], announced: &Generations, sett
         }
         "Stopped" | "Stopping" | "CheckpointStopping" | "Finished" | "Finishing" => (Action::Start, format!("is {}", newest.state())),
         _ if newest.parallelism != settings.parallelism || newest.checkpoint_micros != settings.checkpoint_micros() => {
-            let reason = format!(
-                "parallelism {} → {}, checkpoints every {} s → {} s",
-                newest.parallelism,
-                settings.parallelism,
-                newest.checkpoint_micros / 1_000_000,
-                settings.checkpoint_s
-            );
+            let mut changes = Vec::new();
+            if newest.parallelism != settings.parallelism {
+                changes.push(format!("parallelism {} → {}", newest.parallelism, settings.parallelism));
+            }
+            if newest.checkpoint_micros != settings.checkpoint_micros() {
+                changes.push(format!("checkpoints every {} s → {} s", newest.checkpoint_micros / 1_000_000, settings.checkpoint_s));
+            }
+            let reason = changes.join(", ");
             (Action::Adjust, reason)
         }
         _ if newest.name.generation > announced.of(&wanted.set) => (Action::TakeOver, "has not caught up yet".to_owned()),
