@@ -41,7 +41,11 @@ pub fn events_markdown() -> String {
         let (key, carries) = topic_row(topic);
         line(&mut out, &format!("| `{}` | {key} | {kept} | {carries} |", topic.name()));
     }
-    line(&mut out, "| `features.<name>` | key columns joined by `\\|` | newest per key | one row per key of a feature set, see below |\n");
+    line(&mut out, "| `features.<name>` | key columns joined by `\\|` | newest per key | one row per key of a feature set, see below |");
+    line(
+        &mut out,
+        "| `feature_generations` | feature set | newest per key | `{\"set\",\"generation\"}`: rows of Arroyo up to this generation count (docs/ARROYO.md) |\n",
+    );
     record::<ProfileEvent>(&mut out, "`profiles`", Some(&names(ProfileKind::ALL.iter().map(|k| k.name()))));
     record::<MomentEvent>(&mut out, "`moments`", Some(&names(MomentKind::ALL.iter().map(|k| k.name()))));
     record::<InteractionEvent>(&mut out, "`interactions`", Some(&names(InteractionKind::ALL.iter().map(|k| k.name()))));

@@ -9,6 +9,7 @@ pub mod decay;
 pub mod docs;
 pub mod embed;
 pub mod event;
+pub mod generation;
 pub mod ids;
 pub mod manifest;
 pub mod portrait;

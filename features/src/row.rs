@@ -1,8 +1,9 @@
 //! A feature row: the current absolute value of one key of a feature set.
 //!
 //! On the wire: `{"user_id":"12","version":7,"generation":1,"likes":3,"likes_d14":812.5}`, key columns first. Arroyo writes the
-//! same columns inside a Debezium envelope (`{"before":…,"after":{…},"op":"u"}`), which [`FeatureRow::decode`] unwraps.
-//! Rows are upserts: the higher `generation` wins, then the higher `version`, so repeats, reordering and replays do no harm.
+//! same columns inside a Debezium envelope (`{"before":…,"after":{…},"op":"u"}`) in records without a key, which [`FeatureRow::read`] unwraps.
+//! Rows are upserts: the higher `generation` wins, then the higher `version`, so repeats, reordering and replays do no harm. Of rows in
+//! envelopes only those of an announced generation count ([`crate::generation`]).
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,15 @@ pub struct FeatureRow {
     pub generation: u32,
     /// Value columns by name.
     pub values: BTreeMap<String, f64>,
+}
+
+/// How a row was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As one object, by the embedded runner.
+    Plain,
+    /// In a Debezium envelope, by Arroyo.
+    Envelope,
 }
 
 /// Why a record is not a row of its set.
@@ -42,6 +52,9 @@ pub enum RowError {
         /// What it must hold.
         expected: &'static str,
     },
+    /// A deletion, or a row whose key is null.
+    #[error("an envelope that says nothing about anybody: a deletion, or a row with a null key")]
+    Nobody,
 }
 
 impl FeatureRow {
@@ -53,13 +66,35 @@ impl FeatureRow {
     /// Reads a row of `set`, plain or in a Debezium envelope.
     ///
     /// # Errors
-    /// When it is not JSON or a column is missing or of a wrong type.
+    /// When it is not JSON, a column is missing or of a wrong type, or an envelope holds no row.
     pub fn decode(set: &FeatureSet, bytes: &[u8]) -> Result<Self, RowError> {
-        let mut value: Value = serde_json::from_slice(bytes)?;
-        if value.get("op").is_some() && value.get("after").is_some() {
-            value = value["after"].take();
+        Self::read(set, bytes)?.map(|(row, _)| row).ok_or(RowError::Nobody)
+    }
+
+    /// Reads a row of `set` and how it was written. None for an envelope that says nothing about anybody: a deletion, which Arroyo writes when it
+    /// forgets a key, or a row whose key is null, which the other runtimes leave out.
+    ///
+    /// # Errors
+    /// When it is not JSON or a column is missing or of a wrong type.
+    pub fn read(set: &FeatureSet, bytes: &[u8]) -> Result<Option<(Self, Form)>, RowError> {
+        let value: Value = serde_json::from_slice(bytes)?;
+        let Value::Object(mut columns) = value else { return Err(RowError::Shape) };
+        let mut form = Form::Plain;
+        if columns.contains_key("op") && (columns.contains_key("after") || columns.contains_key("before")) {
+            form = Form::Envelope;
+            columns = match columns.remove("after") {
+                Some(Value::Object(after)) => after,
+                None | Some(Value::Null) => return Ok(None),
+                Some(_) => return Err(RowError::Shape),
+            };
+            if set.key_columns.iter().any(|key| columns.get(key).is_some_and(Value::is_null)) {
+                return Ok(None);
+            }
         }
-        let Value::Object(columns) = value else { return Err(RowError::Shape) };
+        Ok(Some((Self::from_columns(set, &columns)?, form)))
+    }
+
+    fn from_columns(set: &FeatureSet, columns: &Map<String, Value>) -> Result<Self, RowError> {
         let wrong = |column: &str, expected| RowError::Column { set: set.name.clone(), column: column.to_owned(), expected };
         let mut key = Vec::with_capacity(set.key_columns.len());
         for column in &set.key_columns {
@@ -136,10 +171,79 @@ mod tests {
         assert!(!row(1, 1).supersedes(&row(1, 1)));
     }
 
+    /// A row of any set, with whatever text, numbers and generation.
+    fn rows() -> impl Strategy<Value = (&'static FeatureSet, FeatureRow)> {
+        (0..feature_sets().len(), proptest::collection::vec(".*", 2), 0i64.., any::<u32>(), proptest::collection::vec(-1e300f64..1e300, 16))
+            .prop_map(|(at, keys, version, generation, numbers)| {
+                let set = &feature_sets()[at];
+                let key = set.key_columns.iter().zip(keys).map(|(_, key)| key).collect();
+                let values = set.value_columns.iter().cloned().zip(numbers).collect();
+                (set, FeatureRow { key, version, generation, values })
+            })
+    }
+
+    /// The row as Arroyo writes it: what was there before, times and all, and no generation where the pipeline adds none.
+    fn envelope(set: &FeatureSet, row: &FeatureRow, op: &str) -> Vec<u8> {
+        let after: Value = serde_json::from_slice(&row.encode(set)).unwrap();
+        serde_json::to_vec(&serde_json::json!({"before": if op == "c" { Value::Null } else { after.clone() }, "after": after, "op": op}))
+            .unwrap()
+    }
+
+    #[test]
+    fn an_envelope_without_a_row_is_nobodys() {
+        let set = crate::sets::feature_set("moment_tags").unwrap();
+        for text in [
+            r#"{"before":{"user_id":"1","tag":"a","version":1},"after":null,"op":"d"}"#,
+            r#"{"before":{"user_id":"1","tag":"a","version":1},"op":"d"}"#,
+            r#"{"before":null,"after":{"user_id":"1","tag":null,"version":1,"published_d30":1.0},"op":"c"}"#,
+        ] {
+            assert!(FeatureRow::read(set, text.as_bytes()).unwrap().is_none(), "{text}");
+            assert!(matches!(FeatureRow::decode(set, text.as_bytes()), Err(RowError::Nobody)), "{text}");
+        }
+        let bad = r#"{"before":null,"after":{"user_id":"1","version":1},"op":"c"}"#;
+        assert!(matches!(FeatureRow::read(set, bad.as_bytes()), Err(RowError::Column { column, .. }) if column == "tag"));
+        assert!(matches!(FeatureRow::read(set, br#"{"after":7,"op":"c"}"#), Err(RowError::Shape)));
+        let bare = r#"{"before":null,"after":{"user_id":"1","tag":"a","version":2,"published_d30":null},"op":"u"}"#;
+        let (row, form) = FeatureRow::read(set, bare.as_bytes()).unwrap().unwrap();
+        assert_eq!((row.generation, row.version, row.values["published_d30"], form), (0, 2, 0.0, Form::Envelope));
+    }
+
     proptest! {
         #[test]
+        fn both_forms_say_the_same((set, row) in rows(), op in prop_oneof!["c", "u", "r"]) {
+            let close = |read: &FeatureRow| {
+                prop_assert_eq!((&read.key, read.version, read.generation), (&row.key, row.version, row.generation));
+                for (name, value) in &row.values {
+                    prop_assert!((read.values[name] - value).abs() <= 1e-15 * value.abs(), "{} {} {}", name, value, read.values[name]);
+                }
+                Ok(())
+            };
+            let (plain, form) = FeatureRow::read(set, &row.encode(set)).unwrap().unwrap();
+            prop_assert_eq!(form, Form::Plain);
+            close(&plain)?;
+            let (wrapped, form) = FeatureRow::read(set, &envelope(set, &row, &op)).unwrap().unwrap();
+            prop_assert_eq!(form, Form::Envelope);
+            close(&wrapped)?;
+        }
+
+        #[test]
+        fn one_of_two_rows_wins_whatever_the_order((set, one) in rows(), version in 0i64..4, generation in 0u32..3) {
+            let other = FeatureRow { version, generation, ..one.clone() };
+            let one = FeatureRow { version: one.version % 4, generation: one.generation % 3, ..one };
+            let equal = (one.generation, one.version) == (other.generation, other.version);
+            prop_assert_eq!(one.supersedes(&other) != other.supersedes(&one), !equal, "{}", set.name);
+            prop_assert_eq!(one.supersedes(&other), (one.generation, one.version) > (generation, version));
+        }
+
+        #[test]
         fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = FeatureRow::decode(&feature_sets()[0], &bytes);
+            let _ = FeatureRow::read(&feature_sets()[0], &bytes);
+        }
+
+        #[test]
+        fn garbage_in_an_envelope_never_panics(inner in "[\\PC]{0,60}", op in ".{0,3}") {
+            let text = format!("{{\"before\":null,\"after\":{inner},\"op\":{}}}", serde_json::to_string(&op).unwrap());
+            let _ = FeatureRow::read(&feature_sets()[0], text.as_bytes());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Jobs on the stream and in batch.
 
+pub mod arroyo;
 pub mod assembler;
 pub mod backfill;
 pub mod batch;
@@ -10,6 +11,7 @@ pub mod claim;
 pub mod dead_letters;
 pub mod embedder;
 pub mod gate;
+pub mod generations;
 pub mod indexer;
 pub mod lake;
 pub mod ledger_feed;

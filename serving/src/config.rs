@@ -38,7 +38,9 @@ pub struct Config {
     pub broker: EmbeddedConfig,
     /// The gate.
     pub gate: GateConfig,
-    /// The feature runner.
+    /// Who computes the feature sets.
+    pub features: FeaturesConfig,
+    /// The embedded feature runner.
     pub runner: RunnerConfig,
     /// The lake writer.
     pub lake: LakeConfig,
@@ -66,6 +68,50 @@ pub struct Config {
     pub recommend: RecommendConfig,
     /// Ranking.
     pub ranker: RankerConfig,
+}
+
+/// Who computes the feature sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeatureRuntime {
+    /// The job `features`, in this process or another one of hongniang.
+    #[default]
+    Embedded,
+    /// Pipelines on an Arroyo cluster (`hongniang pipeline deploy`); the job `features` does not run.
+    Arroyo,
+    /// Nobody: portraits keep the counters they have.
+    Off,
+}
+
+impl FeatureRuntime {
+    /// The name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Arroyo => "arroyo",
+            Self::Off => "off",
+        }
+    }
+
+    /// Why the job `features` does not run, and what to do; nothing where it does.
+    pub const fn instead(self) -> Option<&'static str> {
+        match self {
+            Self::Embedded => None,
+            Self::Arroyo => Some(
+                "feature sets are computed by Arroyo here (features.runtime = \"arroyo\"): `hongniang pipeline deploy --arroyo URL` starts them \
+                 there; the job features runs where features.runtime = \"embedded\"",
+            ),
+            Self::Off => Some("feature sets are not computed here (features.runtime = \"off\"); set it to \"embedded\" or \"arroyo\""),
+        }
+    }
+}
+
+/// The `[features]` section.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeaturesConfig {
+    /// Who computes the feature sets.
+    pub runtime: FeatureRuntime,
 }
 
 /// The `[http]` section.
@@ -184,6 +230,7 @@ impl Default for Config {
             kafka: BusConfig { brokers: String::new(), ..BusConfig::default() },
             broker: EmbeddedConfig::default(),
             gate: GateConfig::default(),
+            features: FeaturesConfig::default(),
             runner: RunnerConfig::default(),
             lake: LakeConfig::default(),
             query: QueryConfig::default(),

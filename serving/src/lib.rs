@@ -1,5 +1,6 @@
 //! How it is given: the HTTP API, its rooms, the commands and the wiring of the one binary `hongniang`.
 
+pub mod arroyo;
 pub mod bench;
 pub mod commands;
 pub mod config;

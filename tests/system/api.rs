@@ -1,6 +1,7 @@
 //! The API through real HTTP on a whole hongniang.
 
 mod bad_input;
+mod features;
 mod fresh;
 mod journeys;
 mod outage;

@@ -74,8 +74,13 @@ fn lists_come_in_three_forms() {
         assert!(names.contains(&name), "{names:?}");
     }
     let csv = run(folder.path(), &["pipeline", "list", "--format", "csv"]).well().out;
-    assert_eq!(csv.lines().next(), Some("name,does"));
+    assert_eq!(csv.lines().next(), Some("name,runs,does"));
     assert_eq!(csv.lines().count(), names.len() + 1);
+    assert!(jobs.as_array().unwrap().iter().all(|job| job["runs"] == "here"), "{jobs}");
+    let arroyo = [("HONGNIANG__FEATURES__RUNTIME", "arroyo")];
+    let rests = run_with(folder.path(), &arroyo, &["pipeline", "list", "--format", "csv"]).well().out;
+    assert!(rests.lines().any(|line| line.starts_with("features,arroyo,")) && rests.contains("gate,here,"), "{rests}");
+    run_with(folder.path(), &arroyo, &["pipeline", "run", "features", "--data-dir", "data"]).fails_naming(&["pipeline deploy", "embedded"]);
     let table = run(folder.path(), &["pipeline", "list"]).well().out;
     assert!(names.iter().all(|name| table.contains(name)), "{table}");
     run(folder.path(), &["pipeline", "run", "laundry", "--data-dir", "data"]).fails_naming(&["laundry"]);
@@ -84,6 +89,26 @@ fn lists_come_in_three_forms() {
     let known: Vec<&str> = models.as_array().unwrap().iter().map(|model| model["name"].as_str().unwrap()).collect();
     assert!(known.contains(&"use-multilingual") && known.contains(&"multilingual-e5-small"), "{known:?}");
     run(folder.path(), &["models", "pull", "oracle"]).fails_naming(&["oracle"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_cluster_is_told_before_anything_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    run(at, &["pipeline", "render"]).fails_naming(&["--bootstrap", "kafka.brokers"]);
+    run(at, &["pipeline", "render", "--features", "charm", "--bootstrap", "kafka:9092"]).fails_naming(&["`charm`", "popularity"]);
+    let sql = run(at, &["pipeline", "render", "--features", "popularity", "--bootstrap", "kafka:9092", "--generation", "7"]).well().out;
+    for word in ["SET updating_ttl", "bootstrap_servers = 'kafka:9092'", "CAST(7 AS BIGINT) AS generation", "hongniang-popularity-g7-"] {
+        assert!(sql.contains(word), "{word}: {sql}");
+    }
+    let rows = run(at, &["pipeline", "render", "--bootstrap", "kafka:9092", "--format", "json"]).well().json();
+    assert_eq!(rows.as_array().unwrap().len(), features::sets::feature_sets().len());
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let url = format!("http://{closed}");
+    run(at, &["pipeline", "list", "--arroyo", &url]).fails_naming(&[&url, "--arroyo"]);
+    run(at, &["pipeline", "stop", "--arroyo", "arroyo:5115"]).fails_naming(&["arroyo:5115", "http://127.0.0.1:5115"]);
+    run(at, &["pipeline", "deploy", "--arroyo", &url, "--data-dir", "data"]).fails_naming(&["no node runs on data", "hongniang up"]);
+    run(at, &["pipeline", "deploy", "--arroyo", &url, "--features", "charm"]).fails_naming(&["`charm`"]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod docs;
 mod experiments;
 mod lake;
 mod layout;
+mod manifests;
 mod notebooks;
 mod query;
 mod replay;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use features::generation;
 use features::ids::UserId;
 use features::sets::feature_sets;
 use features::topic::Topic;
@@ -20,7 +21,10 @@ use crate::supervisor::{JobContext, JobError};
 /// The name of the job and of its group.
 pub const NAME: &str = "assembler";
 
-const SNAPSHOT: &str = "people";
+/// Another name wherever what is in it has another shape.
+const SNAPSHOT: &str = "people-2";
+/// What earlier programs left; it must not keep people that were erased since.
+const OLD_SNAPSHOT: &str = "people";
 
 /// How often it is looked whether a backfill has handed a state over.
 const LOOK: Duration = Duration::from_secs(2);
@@ -58,7 +62,7 @@ pub struct Assembler {
 
 pub(super) fn topics() -> Vec<String> {
     let fixed = [Topic::Profiles, Topic::Embeddings, Topic::Interactions].map(|t| t.name().to_owned());
-    fixed.into_iter().chain(feature_sets().iter().map(features::sets::FeatureSet::topic)).collect()
+    fixed.into_iter().chain([generation::TOPIC.to_owned()]).chain(feature_sets().iter().map(features::sets::FeatureSet::topic)).collect()
 }
 
 impl Assembler {
@@ -90,6 +94,7 @@ impl Assembler {
     }
 
     async fn restore(&self) -> Result<(People, Offsets), JobError> {
+        self.snapshots.delete(OLD_SNAPSHOT).await.map_err(|e| JobError::failed("remove the snapshot of an earlier program", e))?;
         let found = match self.snapshots.get(SNAPSHOT).await {
             Ok(found) => found,
             Err(SnapshotError::Damaged { name, reason }) => {

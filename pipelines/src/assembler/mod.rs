@@ -6,10 +6,14 @@
 //!
 //! Two queues: people about whom something came in are assembled at once; people whose `taste` may have moved because somebody they
 //! like got a new vector wait until nothing fresh is there.
+//!
+//! Feature rows come from the embedded runner, or from Arroyo in envelopes. A row of a pipeline that still catches up waits until its generation
+//! is announced ([`waiting`]).
 
 mod job;
 mod people;
 mod rebuild;
+mod waiting;
 
 pub(crate) use people::{Change, People};
 pub(crate) use rebuild::{Handed, rebuild};

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use features::assemble::{Assembly, Embedding, VectorLookup};
 use features::event::{EmbeddingRecord, Event, Subject};
+use features::generation::{self, Announcement};
 use features::ids::{MomentId, UserId};
 use features::portrait::Portrait;
 use features::row::FeatureRow;
-use features::sets::{FeatureSet, feature_sets};
+use features::sets::{FeatureSet, feature_set, feature_sets};
 use features::topic::Topic;
 use serde::{Deserialize, Serialize};
 
+use super::waiting::Waiting;
 use crate::bus::Record;
 use crate::embedder::user_of;
 
@@ -21,6 +23,8 @@ pub(crate) struct People {
     contents: HashMap<UserId, Embedding>,
     authors: HashMap<MomentId, UserId>,
     version: u64,
+    /// Feature rows whose generation is not announced yet.
+    waiting: Waiting,
     #[serde(skip)]
     likers: HashMap<UserId, HashSet<UserId>>,
     #[serde(skip)]
@@ -78,12 +82,32 @@ impl People {
             (topic, Some(value)) if topic == Topic::Embeddings.name() => {
                 self.embedding(serde_json::from_slice(value).map_err(|e| e.to_string())?);
             }
+            (topic, Some(value)) if topic == generation::TOPIC => {
+                self.announcement(&Announcement::decode(value).map_err(|e| e.to_string())?)?;
+            }
             (topic, Some(value)) => match feature_sets().iter().find(|set| set.topic() == topic) {
-                Some(set) => self.row(set, FeatureRow::decode(set, value).map_err(|e| e.to_string())?)?,
+                Some(set) => self.written_row(set, value)?,
                 None => self.event(Event::decode(value).map_err(|e| e.to_string())?),
             },
         }
         Ok(())
+    }
+
+    /// Takes a row of a set's topic over, in either form; one whose time has not come waits.
+    fn written_row(&mut self, set: &FeatureSet, value: &[u8]) -> Result<(), String> {
+        let Some((row, form)) = FeatureRow::read(set, value).map_err(|e| e.to_string())? else { return Ok(()) };
+        self.waiting.take(set, row, form).into_iter().try_for_each(|row| self.row(set, row))
+    }
+
+    /// Rows of a generation may be used: those that have waited for it are taken over at once.
+    fn announcement(&mut self, said: &Announcement) -> Result<(), String> {
+        // A set that this program does not know has no rows here.
+        let Some(set) = feature_set(&said.set) else { return Ok(()) };
+        let rows = self.waiting.announce(set, said.generation);
+        if !rows.is_empty() {
+            tracing::info!(set = set.name, generation = said.generation, rows = rows.len(), waiting = self.waiting.len(), "takes over");
+        }
+        rows.into_iter().try_for_each(|row| self.row(set, row))
     }
 
     /// Takes a profile or an opinion over.
@@ -173,6 +197,7 @@ impl People {
         self.authors.retain(|_, author| *author != user);
         self.fresh.remove(&user);
         self.stale.remove(&user);
+        self.waiting.erase(&user.to_string());
         self.erased.insert(user);
     }
 

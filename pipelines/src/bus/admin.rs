@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use features::generation;
 use features::sets::feature_sets;
 use features::topic::{Cleanup, Topic};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -28,7 +29,8 @@ impl Bus {
     pub async fn ensure_topics(&self) -> Result<(), BusError> {
         let mut topics: Vec<(String, Cleanup)> = Topic::ALL.iter().map(|t| (t.name().to_owned(), t.cleanup())).collect();
         topics.extend(feature_sets().iter().map(|set| (set.topic(), Cleanup::Compact)));
-        self.make(&[(ownership::TOPIC.to_owned(), Cleanup::Delete)], 1).await?;
+        let single = [(ownership::TOPIC.to_owned(), Cleanup::Delete), (generation::TOPIC.to_owned(), Cleanup::Compact)];
+        self.make(&single, 1).await?;
         self.make_topics(&topics).await
     }
 
@@ -80,6 +82,26 @@ impl Bus {
                 Err(BusError::MissingTopic { .. }) if Instant::now() < until => tokio::time::sleep(Duration::from_millis(100)).await,
                 answer => return answer.map(drop),
             }
+        }
+    }
+
+    /// Makes a topic keep every record for ever, also those without a key: Arroyo's rows have none, and Apache Kafka refuses them where topics are
+    /// compacted.
+    ///
+    /// # Errors
+    /// When the broker does not answer or refuses the settings.
+    pub async fn keep_without_keys(&self, topic: &str) -> Result<(), BusError> {
+        let admin: AdminClient<DefaultClientContext> = self.create(&self.config().client())?;
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic))
+            .set("cleanup.policy", "delete")
+            .set("retention.ms", "-1")
+            .set("max.message.bytes", MAX_MESSAGE_BYTES);
+        let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
+        let what = format!("change the settings of `{topic}`");
+        let results = admin.alter_configs(&[change], &options).await.map_err(|e| self.config().error(&what, e))?;
+        match results.into_iter().next() {
+            Some(Err((_, code))) => Err(self.config().error(&what, KafkaError::AdminOp(code))),
+            _ => Ok(()),
         }
     }
 

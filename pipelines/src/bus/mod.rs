@@ -13,6 +13,7 @@ mod offsets;
 mod ownership;
 mod producer;
 mod reader;
+mod sweep;
 mod transaction;
 
 pub use config::{BusConfig, BusError};

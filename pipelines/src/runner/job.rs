@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use features::generation;
 use features::sets::{FeatureSet, feature_sets};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
@@ -16,6 +17,7 @@ use super::takeover::Takeover;
 use crate::bus::{Bus, BusError, EventProducer, Offsets, Reader, Record};
 use crate::claim::Claim;
 use crate::dead_letters;
+use crate::generations;
 use crate::ownership::owned;
 use crate::snapshots::SnapshotStore;
 use crate::supervisor::{JobContext, JobError};
@@ -122,55 +124,34 @@ impl FeatureRunner {
 
     async fn restore(&self, claim: u64, takeover: &mut Takeover) -> Result<Engine, JobError> {
         let mut lanes = Vec::with_capacity(self.sets.len());
+        let announced = generations::announced(&self.bus).await?;
         for set in &self.sets {
             let plan = FeaturePlan::new(set).await.map_err(|e| JobError::failed(format!("plan feature set `{}`", set.name), e))?;
             let store = StateStore::new(&self.snapshots, set, claim);
             let mut saved = store.load(set).await?;
             let taken = takeover.offered(set, &mut saved).await?;
             let from_swap = taken.is_some();
-            let (state, offsets, generation) = match (taken, saved) {
+            let (mut state, offsets, generation) = match (taken, saved) {
                 (Some(taken), _) => taken,
                 (None, Some(loaded)) if loaded.same_sql => (loaded.state, loaded.offsets, loaded.generation),
                 (None, Some(old)) => {
                     tracing::info!(set = set.name, generation = old.generation + 1, "the SQL changed: computing again from the beginning");
                     (KeyedState::new(set), Offsets::default(), old.generation + 1)
                 }
-                (None, None) => (KeyedState::new(set), Offsets::default(), self.newest_generation(set).await?.saturating_add(1)),
+                (None, None) => {
+                    (KeyedState::new(set), Offsets::default(), generations::newest_row(&self.bus, set).await?.saturating_add(1))
+                }
             };
+            // Another runtime took over since: its rows win over those of this state, until this state speaks in a later generation.
+            let overtaken = announced.of(&set.name) >= generation && announced.of(&set.name) > generation::FIRST;
+            let generation = if overtaken { announced.of(&set.name) + 1 } else { generation };
+            if overtaken {
+                state.mark_all();
+            }
             let saved = offsets.clone();
             lanes.push(Lane { set: set.clone(), plan, state, saved, offsets, generation, store, held: from_swap, anew: from_swap });
         }
         Ok(Engine { lanes })
-    }
-
-    /// The highest generation in a set's topic, so that rows computed without the old state win over the old rows; 0 when empty.
-    async fn newest_generation(&self, set: &FeatureSet) -> Result<u32, BusError> {
-        #[derive(Deserialize)]
-        struct Head {
-            #[serde(default)]
-            generation: u32,
-        }
-        let topics = [set.topic()];
-        let (begin, end) = self.bus.bounds(&topics).await?;
-        let mut newest = 0;
-        if begin == end {
-            return Ok(newest);
-        }
-        let mut reader = self.bus.reader(&format!("{NAME}-generation"), &topics, &begin).await?;
-        while !reader.position().reached(&end) {
-            let Ok(records) = tokio::time::timeout(Duration::from_millis(100), reader.batch(10_000, Duration::from_millis(20))).await
-            else {
-                // Compaction may have left nothing at the very end.
-                if reader.caught_up() {
-                    break;
-                }
-                continue;
-            };
-            let generations =
-                records?.iter().filter_map(|r| serde_json::from_slice(r.value.as_deref()?).ok()).map(|head: Head| head.generation).max();
-            newest = newest.max(generations.unwrap_or(0));
-        }
-        Ok(newest)
     }
 }
 

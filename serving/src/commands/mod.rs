@@ -1,5 +1,6 @@
 //! The command line.
 
+mod arroyo;
 mod backfill;
 mod bench;
 mod config;

@@ -36,6 +36,8 @@ struct Jobs {
     people: usize,
     /// Exposures in the ledger.
     exposures: usize,
+    /// Who computes the feature sets: `embedded`, `arroyo` or `off`.
+    features: &'static str,
     /// Name, state, lag, restarts and last error of each job.
     #[schema(value_type = Vec<Object>)]
     jobs: Vec<pipelines::supervisor::JobHealth>,
@@ -48,6 +50,7 @@ fn told(app: &App) -> Jobs {
         pid: std::process::id(),
         people: indexes.table.len(),
         exposures: indexes.ledger.exposures(),
+        features: app.config.features.runtime.name(),
         jobs: app.readiness.jobs.health(),
     }
 }

@@ -106,7 +106,11 @@ pub const PIPELINES: [&str; 6] = [gate::NAME, runner::NAME, lake::NAME, lake::KE
 /// Starts those of [`PIPELINES`] that are named.
 pub(super) fn spawn_pipelines(supervisor: &Supervisor, shared: &Shared, names: &[&str]) {
     let s = shared;
-    let wanted = |name| names.contains(&name);
+    let instead = s.config.features.runtime.instead();
+    let wanted = |name| names.contains(&name) && (name != runner::NAME || instead.is_none());
+    if let Some(why) = instead.filter(|_| names.contains(&runner::NAME)) {
+        tracing::info!("{why}");
+    }
     if wanted(gate::NAME) {
         let (bus, snapshots, config) = (s.bus.clone(), s.snapshots.clone(), s.config.gate.clone());
         supervisor.spawn(gate::NAME, RestartPolicy::default(), move |c| Gate::new(bus.clone(), &snapshots, config.clone()).run(c));
@@ -155,6 +159,9 @@ pub async fn run_together(names: &[&str], config: &Config, told: Option<Told>, u
     if let Some(unknown) = names.iter().find(|name| JOBS.iter().all(|(job, _)| job != *name)) {
         anyhow::bail!("there is no job `{unknown}`; `hongniang pipeline list` shows them");
     }
+    if let ([runner::NAME], Some(why)) = (names, config.features.runtime.instead()) {
+        anyhow::bail!("{why}");
+    }
     let log = super::Log::open(config).await?;
     let snapshots = SnapshotStore::open(&config.state_place())?;
     let texts = names.iter().any(|name| [embedder::NAME, indexer::NAME].contains(name));
@@ -172,7 +179,7 @@ pub async fn run_together(names: &[&str], config: &Config, told: Option<Told>, u
     }
     tokio::spawn(watch_lag(&supervisor, log.bus.clone(), LAG_EVERY));
     if let Some(Told { listener, metrics }) = told {
-        let router = crate::ops::worker(Arc::clone(&supervisor), metrics);
+        let router = crate::ops::worker(Arc::clone(&supervisor), metrics, config.features.runtime);
         let ended = async move { stop.cancelled().await };
         tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ended).await {

@@ -75,7 +75,7 @@ impl Log {
         Ok(Self { bus, broker })
     }
 
-    /// Whether this process has the embedded broker: then no node runs on the data folder.
+    /// Whether the broker is a part of this process, and ends with it: then no node runs on the data folder.
     pub fn is_own(&self) -> bool {
         self.broker.is_some()
     }

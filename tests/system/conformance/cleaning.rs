@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use pipelines::bus::{Bus, BusConfig};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Message, OwnedMessage};
@@ -59,6 +60,21 @@ pub(super) async fn of_each_key_the_newest_is_left(brokers: &str) {
         expected.sort();
         assert_eq!(keys, expected, "{codec}");
     }
+}
+
+/// Arroyo's rows have no key, and Apache Kafka refuses such records where a topic is compacted.
+pub(super) async fn a_compacted_topic_is_made_to_take_records_without_a_key(brokers: &str) {
+    let topic = topic(brokers, "keyless", 1, &[("cleanup.policy", "compact")]).await;
+    let bus = Bus::new(BusConfig { brokers: brokers.to_owned(), ..BusConfig::default() }).unwrap();
+    bus.keep_without_keys(&topic).await.unwrap();
+    let producer = producer(brokers, &[]);
+    until("a record without a key is taken", async || {
+        let record = FutureRecord::<str, str>::to(&topic).payload("without a key");
+        ((), producer.send(record, PATIENCE).await.is_ok())
+    })
+    .await;
+    let all = take(&assigned(brokers, &topic, 0, Offset::Beginning, &[]), 1, PATIENCE);
+    assert_eq!((all.len(), all[0].key(), all[0].payload()), (1, None, Some(&b"without a key"[..])));
 }
 
 /// The last offset of a topic that transactions fill is a marker, and no reader sees it. One that starts there must still get to the end.

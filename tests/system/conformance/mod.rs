@@ -253,6 +253,7 @@ async fn suite(brokers: &str) {
     case("delete records", deleted_records_move_the_start(brokers)).await;
     case("too large", too_large_messages_are_refused(brokers)).await;
     case("order", fifty_thousand_records_keep_their_order(brokers)).await;
+    case("no key", cleaning::a_compacted_topic_is_made_to_take_records_without_a_key(brokers)).await;
     case("compaction", cleaning::of_each_key_the_newest_is_left(brokers)).await;
     case("the end after compaction", cleaning::the_end_is_reached_over_what_compaction_took(brokers)).await;
     case("retention by time", cleaning::what_is_too_old_goes(brokers)).await;

@@ -1,5 +1,6 @@
 //! The stream as a whole: gate, feature runner and lake against a real event log on disk, with duplicates, garbage and crashes.
 
+mod arroyo;
 mod backfill;
 mod co_likes;
 mod embedding;

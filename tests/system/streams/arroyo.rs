@@ -1,0 +1,143 @@
+//! The same feature files on a real Arroyo cluster, beside batch and the embedded runner. Where none is named there is nothing to try; how one is
+//! started on loopback is in `docs/ARROYO.md`.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use features::row::FeatureRow;
+use features::sets::{FeatureSet, feature_set};
+use features::topic::Topic;
+use pipelines::arroyo::Surroundings;
+use pipelines::generations;
+use serving::arroyo::{Action, Client, Operator, Settings, Source, Tell};
+
+use super::town::{Dice, Town, counted, events, garbage, reported, same, until};
+
+const ADDRESS: &str = "HONGNIANG_TEST_ARROYO_URL";
+
+/// Room for a machine that does other things besides; it takes a minute or two.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+struct Aloud;
+
+impl Tell for Aloud {
+    fn line(&self, line: &str) {
+        println!("{line}");
+    }
+
+    fn progress(&self, what: &str, done: u64, all: u64) {
+        println!("{what}: {done} of {all}");
+    }
+}
+
+fn operator() -> Option<Operator<'static>> {
+    let Ok(url) = std::env::var(ADDRESS) else {
+        tests::parts::skipped(&format!("{ADDRESS} names no Arroyo cluster"));
+        return None;
+    };
+    let settings = Settings { checkpoint_s: 3, patience: PATIENCE, ..Settings::default() };
+    Some(Operator { client: Client::new(&url, None).unwrap(), settings, tell: &Aloud })
+}
+
+/// The rows of one generation, as soon as they have counted as much as `batch`.
+async fn rows(town: &Town, set: &FeatureSet, generation: u32, batch: &BTreeMap<String, FeatureRow>) -> BTreeMap<String, FeatureRow> {
+    let begun = Instant::now();
+    loop {
+        let mut rows = town.rows(set).await;
+        rows.retain(|_, row| row.generation == generation);
+        if counted(&rows) >= counted(batch) {
+            return rows;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{}: {} of {} counted", set.name, counted(&rows), counted(batch));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Waits until the lake has every one of these events.
+async fn stored(town: &Town, count: usize) {
+    until(|| async {
+        let mut there = 0;
+        for topic in Topic::LIVED {
+            there += town.count(topic.name()).await;
+        }
+        if there == count { Ok(()) } else { Err(format!("{there} of {count} events in the lake")) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn arroyo_computes_what_batch_computes_and_a_changed_file_takes_over() {
+    let Some(operator) = operator() else { return };
+    let mut dice = Dice::thrown("arroyo equals batch");
+    let town = Town::begin().await;
+    let (gate, lake) = (town.gate(), town.lake_writer());
+    let sets = [feature_set("popularity").unwrap(), feature_set("tag_affinity").unwrap()];
+    let events = events(&mut dice, 3_000);
+    let mut inbox = Vec::new();
+    for event in &events {
+        inbox.push(reported(event));
+        if dice.roll(10) == 0 {
+            inbox.extend([reported(event), garbage(&mut dice)]);
+        }
+    }
+    let half = inbox.len() / 2;
+    town.report(inbox[..half].to_vec()).await;
+    let around = Surroundings { bootstrap: town.bus.config().brokers.clone(), properties: BTreeMap::new() };
+    let source = Source { bus: &town.bus, around: &around };
+    let made = operator.deploy(&sets, &source).await.unwrap();
+    assert!(made.iter().all(|o| o.action == Action::Create && o.generation == 1), "{made:?}");
+    town.report(inbox[half..].to_vec()).await;
+    stored(&town, events.len()).await;
+    for set in sets {
+        let batch = town.over_the_lake(set).await;
+        same(&set.name, &rows(&town, set, 1, &batch).await, &batch);
+    }
+    // Restarts from checkpoints lose and double nothing.
+    let names = sets.map(|set| set.name.clone());
+    operator.recycle(&names).await.unwrap();
+    let changed = FeatureSet { sql: sets[0].sql.replace("kind = 'pass'", "kind = 'block'"), ..sets[0].clone() };
+    assert_ne!(changed.sql, sets[0].sql);
+    let replaced = operator.deploy(&[&changed], &source).await.unwrap();
+    assert_eq!((replaced[0].action, replaced[0].generation), (Action::Replace, 2));
+    assert_eq!(generations::announced(&town.bus).await.unwrap().of("popularity"), 2);
+    // All of it was there before the announcement: nobody sees half of a generation.
+    let batch = town.over_the_lake(&changed).await;
+    let mut there = town.rows(&changed).await;
+    there.retain(|_, row| row.generation == 2);
+    same("changed", &there, &batch);
+    let left = operator.stop(&names, true).await.unwrap();
+    assert_eq!(left.iter().map(|k| (k.name.set.as_str(), k.name.generation)).collect::<Vec<_>>(), [("popularity", 2), ("tag_affinity", 1)]);
+    for job in [gate, lake] {
+        job.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_embedded_runner_takes_over_from_arroyo_again() {
+    let mut dice = Dice::thrown("back from arroyo");
+    let town = Town::begin().await;
+    let set = feature_set("given").unwrap().clone();
+    let (gate, features) = (town.gate(), town.features(vec![set.clone()]));
+    let events = events(&mut dice, 400);
+    let interactions = |events: &[features::event::Event]| events.iter().filter(|e| e.topic() == Topic::Interactions).count() as i64;
+    let there = async |events: &[features::event::Event], generation: u32| {
+        until(|| async {
+            let rows = town.rows(&set).await;
+            let all = rows.values().all(|row| row.generation == generation);
+            if all && counted(&rows) == interactions(events) { Ok(()) } else { Err(format!("{all} {}", counted(&rows))) }
+        })
+        .await;
+    };
+    town.report(events[..300].iter().map(reported).collect()).await;
+    there(&events[..300], 1).await;
+    features.end().await;
+    // A pipeline takes over, and counts nothing before it is stopped again.
+    generations::announce(&town.bus, &set.name, 4).await.unwrap();
+    let features = town.features(vec![set.clone()]);
+    there(&events[..300], 5).await;
+    town.report(events[300..].iter().map(reported).collect()).await;
+    there(&events, 5).await;
+    for job in [gate, features] {
+        job.end().await;
+    }
+}
