@@ -169,10 +169,13 @@ async fn goes_through(app: &TestApp, one: u64, other: u64) {
         rows.await.is_ok_and(|n: usize| n == 1)
     })
     .await;
+    let wanted = other.to_string();
     app.until("the indexer has it", async || {
         let found = app.get(&format!("/v1/search?kind=moments&q=number{other}")).await;
         found.status == 200
-            && found.json()["items"].as_array().is_some_and(|items| items.iter().any(|hit| hit["user_id"] == other.to_string()))
+            && found.json()["items"]
+                .as_array()
+                .is_some_and(|items| items.iter().any(|hit| hit["user_id"].as_str() == Some(wanted.as_str())))
     })
     .await;
     let page = app.recommend(one, 50).await;
