@@ -22,6 +22,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::files::{FileName, Files, LakeError};
+use super::footer::footer;
 use super::merge::{bounded, register, write};
 use super::reading::{counted, readable};
 use crate::bus::{Bus, Offsets};
@@ -122,7 +123,11 @@ pub async fn take(place: &str, day: NaiveDate, alive: &HashSet<UserId>, memory: 
         .filter(|name| name.day <= day && from.is_none_or(|from| name.day >= from))
         .map(|name| name.path())
         .collect();
-    if alive.is_empty() && (from.is_some() || !versions.is_empty()) {
+    let kept = match from {
+        Some(from) => footer(&files, &name(from).path()).await?.rows,
+        None => 0,
+    };
+    if alive.is_empty() && (kept > 0 || !versions.is_empty()) {
         let reason = "the event log has no portrait, and the lake has: it is not the log of this lake, or it was emptied; look at `kafka.brokers` and `lake.place`";
         return Err(LakeError::data(what(), reason));
     }

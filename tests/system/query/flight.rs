@@ -187,7 +187,8 @@ async fn queries_that_take_too_long_or_too_much_are_given_up() {
 
     let (address, _serving) = served(config).await;
     let mut client = friend(address).await;
-    let much = "SELECT COUNT(*) FROM (SELECT value AS k, COUNT(*) AS n FROM generate_series(1, 3000000) GROUP BY 1 ORDER BY n, k)";
+    let much =
+        "SELECT COUNT(*) FROM (SELECT value % 1000000 AS k, COUNT(*) AS n FROM generate_series(1, 3000000) GROUP BY 1 ORDER BY n, k)";
     let info = client.execute(much.to_owned(), None).await.unwrap();
     assert_eq!(code(rows(&mut client, info).await.unwrap_err()), Code::ResourceExhausted);
     assert_eq!(number(&ask(&mut client, "SELECT 2").await), 2, "the place is free for the next one");
