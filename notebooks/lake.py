@@ -20,7 +20,7 @@ from matplotlib import font_manager
 LAKE = os.environ.get("HONGNIANG_LAKE", str(Path.home() / ".local/share/hongniang/lake"))
 
 #: Every table there can be; one without any event yet has no folder (docs/EVENTS.md has the columns).
-TABLES = ["interactions", "moments", "profiles", "presence", "messages", "decks", "pages", "portraits", "dead_letters"]
+TABLES = ["interactions", "moments", "profiles", "presence", "messages", "decks", "pages", "embeddings", "portraits", "portrait_days", "dead_letters"]
 
 # --- tables ----------------------------------------------------------------------------------------------------------
 
