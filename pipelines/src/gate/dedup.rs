@@ -83,6 +83,39 @@ impl Dedup {
     }
 }
 
+/// Ids that were filed since they were last saved, as they are read back: one topic after the other, not as they were filed.
+///
+/// What is remembered at most are the newest, so the order counts: without it the ids of the topic that is read first would be forgotten first.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    most: usize,
+    ids: Vec<(DateTime<Utc>, u128)>,
+}
+
+impl Tail {
+    /// A tail of which no more than `most` will be remembered.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, ids: Vec::new() }
+    }
+
+    /// Takes an id that was filed at `at`.
+    pub(crate) fn push(&mut self, id: u128, at: DateTime<Utc>) {
+        self.ids.push((at, id));
+        if self.ids.len() > self.most.saturating_mul(2).max(1_024) {
+            self.ids.sort_unstable();
+            self.ids.drain(..self.ids.len() - self.most);
+        }
+    }
+
+    /// Remembers them in the order in which they were filed.
+    pub(crate) fn pour(mut self, into: &mut Dedup) {
+        self.ids.sort_unstable();
+        for (at, id) in self.ids {
+            into.insert(id, at);
+        }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -122,6 +155,29 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_read_back_topic_by_topic_is_remembered_as_it_was_filed(
+            topics in proptest::collection::vec(0usize..4, 0..3_000),
+            most in 1usize..600,
+        ) {
+            let mut filed = Dedup::new(TimeDelta::days(1), most);
+            let mut tail = Tail::new(most);
+            let when = |n: usize| at(0) + TimeDelta::milliseconds(i64::try_from(n).unwrap());
+            for n in 0..topics.len() {
+                filed.insert(n as u128, when(n));
+            }
+            for topic in 0..4 {
+                for n in (0..topics.len()).filter(|n| topics[*n] == topic) {
+                    tail.push(n as u128, when(n));
+                }
+            }
+            let mut again = Dedup::new(TimeDelta::days(1), most);
+            tail.pour(&mut again);
+            for n in 0..topics.len() as u128 {
+                prop_assert_eq!(filed.contains(&id(n)), again.contains(&id(n)), "{}", n);
+            }
+        }
+
         #[test]
         fn a_restart_changes_nothing(ids in proptest::collection::vec((0u128..50, 0i64..30), 0..200), most in 1usize..40) {
             let mut minutes: Vec<i64> = ids.iter().map(|(_, m)| *m).collect();

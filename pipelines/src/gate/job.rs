@@ -9,7 +9,7 @@ use features::topic::Topic;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout};
 
-use super::dedup::Dedup;
+use super::dedup::{Dedup, Tail};
 use super::sort::{EVENT_ID_HEADER, Verdict, judge};
 use crate::bus::{Bus, BusError, Offsets, OutRecord, Reader, Record, TransactionalProducer};
 use crate::dead_letters;
@@ -112,6 +112,7 @@ impl Gate {
             return Ok((dedup, from));
         }
         let mut reader = self.bus.reader("gate-ids", &topics, &from).await?;
+        let mut tail = Tail::new(self.config.dedup_most);
         while !reader.position().reached(&end) {
             let Ok(records) = timeout(Duration::from_millis(100), reader.batch(50_000, Duration::from_millis(5))).await else {
                 // Every partition ends in the marker of a transaction, which no reader sees.
@@ -122,10 +123,11 @@ impl Gate {
             };
             for record in records? {
                 if let Some(id) = filed_id(&record) {
-                    dedup.insert(id.as_u128(), written_at(&record, (context.clock)()));
+                    tail.push(id.as_u128(), written_at(&record, (context.clock)()));
                 }
             }
         }
+        tail.pour(&mut dedup);
         Ok((dedup, reader.position().clone()))
     }
 }
