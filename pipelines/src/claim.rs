@@ -36,13 +36,14 @@ impl Claim {
             if !claims.create(&name(number), b"").await? {
                 continue;
             }
-            if claims.create(&name(number), b"").await? {
-                return Err(SnapshotError::NoConditions { place: store.to_string() });
-            }
+            let twice = claims.create(&name(number), b"").await?;
             // Earlier ones are removed by and by, so a number may be free and yet long past.
             let all = numbers(&claims).await?;
             if all.iter().any(|other| *other > number) {
                 continue;
+            }
+            if twice {
+                return Err(SnapshotError::NoConditions { place: store.to_string() });
             }
             for old in all.into_iter().filter(|old| old + KEPT < number) {
                 claims.delete(&name(old)).await?;

@@ -49,7 +49,8 @@ impl Numbered {
 
     /// Makes sure that the store refuses a number which is made already: all that keeps two writers apart rests on it.
     pub(super) async fn refuses_twice(&self, number: u64, value: &impl Serialize) -> Result<(), LakeError> {
-        if self.create(number, value).await? { Err(LakeError::NoConditions) } else { Ok(()) }
+        // Whoever was overtaken meanwhile may find its number free again: earlier ones are removed by and by.
+        if self.create(number, value).await? && self.is_newest(number).await? { Err(LakeError::NoConditions) } else { Ok(()) }
     }
 
     /// What a number says; none when it is not there.
