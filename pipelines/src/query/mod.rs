@@ -116,6 +116,9 @@ async fn open_with(place: &str, runtime: RuntimeEnvBuilder) -> Result<SessionCon
     // Footers and statistics of files are kept, lists of files are not: the next query sees what was written since.
     let runtime = runtime.with_object_list_cache_limit(0).build_arc()?;
     let mut config = SessionConfig::new().with_information_schema(true).with_default_catalog_and_schema(CATALOG, LAKE);
+    // With statistics of columns DataFusion 55 estimates some conditions on casts of times to more than all rows, and fails the query for it
+    // ("Selectivity is out of limit"). Files and row groups are left out by their own statistics all the same.
+    config.options_mut().execution.collect_statistics = false;
     let parquet = &mut config.options_mut().execution.parquet;
     parquet.pushdown_filters = true;
     parquet.reorder_filters = true;

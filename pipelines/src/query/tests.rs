@@ -123,8 +123,9 @@ async fn filters_are_pushed_into_the_files() {
     let mine = scanned(&session, "SELECT actor_id, tags FROM interactions WHERE actor_id = '7'").await;
     assert_eq!((all.files, all.of_files), (mine.files, mine.of_files));
     assert!(mine.rows > 0 && mine.rows < all.rows / 10, "{mine:?} of {all:?}");
-    let nobody = scanned(&session, "SELECT tags FROM interactions WHERE actor_id = '19'").await;
-    assert!(nobody.bytes < all.bytes, "{nobody:?} of {all:?}");
+    // Of files as small as these most bytes are their indexes, so rows are what tells.
+    let few = scanned(&session, "SELECT tags FROM interactions WHERE actor_id = '19'").await;
+    assert!(few.rows < all.rows / 10, "{few:?} of {all:?}");
 }
 
 #[tokio::test]
