@@ -12,13 +12,15 @@ use crate::bus::{Bus, BusError, Offsets, OutRecord};
 /// When the event log does not answer.
 pub async fn announced(bus: &Bus) -> Result<Generations, BusError> {
     let mut generations = Generations::default();
-    bus.sweep(TOPIC, &Offsets::default(), |record| {
-        // Whatever else somebody wrote there says nothing.
-        if let Some(said) = record.value.as_deref().and_then(|value| Announcement::decode(value).ok()) {
-            generations.announce(&said.set, said.generation);
-        }
-    })
-    .await?;
+    let there = bus.sweep("generations", &[TOPIC.to_owned()], &Offsets::default()).await?;
+    there
+        .each(|record| {
+            // Whatever else somebody wrote there says nothing.
+            if let Some(said) = record.value.as_deref().and_then(|value| Announcement::decode(value).ok()) {
+                generations.announce(&said.set, said.generation);
+            }
+        })
+        .await?;
     Ok(generations)
 }
 
@@ -37,10 +39,12 @@ pub async fn announce(bus: &Bus, set: &str, generation: u32) -> Result<(), BusEr
 /// When the event log does not answer.
 pub async fn newest_row(bus: &Bus, set: &FeatureSet) -> Result<u32, BusError> {
     let mut newest = 0;
-    bus.sweep(&set.topic(), &Offsets::default(), |record| {
-        newest = newest.max(record.value.as_deref().and_then(of_row).unwrap_or(0));
-    })
-    .await?;
+    let there = bus.sweep("generations", &[set.topic()], &Offsets::default()).await?;
+    there
+        .each(|record| {
+            newest = newest.max(record.value.as_deref().and_then(of_row).unwrap_or(0));
+        })
+        .await?;
     Ok(newest)
 }
 

@@ -132,15 +132,9 @@ impl LedgerFeed {
     /// What was acknowledged but not filed yet.
     async fn read_inbox(&self) -> Result<(), JobError> {
         let inbox = [Topic::Inbox.name().to_owned()];
-        let mut from = self.bus.beginning_offsets(&inbox).await?;
-        from.merge(&self.bus.committed(gate::NAME, &inbox).await?);
-        let end = self.bus.end_offsets(&inbox).await?;
-        if from.reached(&end) {
-            return Ok(());
-        }
-        let mut reader = self.bus.reader(NAME, &inbox, &from).await?;
-        while !reader.position().reached(&end) && !reader.caught_up() {
-            let records = next(&mut reader).await?;
+        let filed = self.bus.committed(gate::NAME, &inbox).await?;
+        let mut waiting = self.bus.sweep(NAME, &inbox, &filed).await?;
+        while let Some(records) = waiting.next().await? {
             self.apply(&records);
         }
         Ok(())

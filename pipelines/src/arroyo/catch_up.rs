@@ -41,7 +41,8 @@ impl Goal {
                 }
             }
             let mut found = Offsets::default();
-            bus.sweep(topic, &from, |record| found.advance(topic, record.partition, record.offset)).await?;
+            let there = bus.sweep("arroyo", &[topic.to_owned()], &from).await?;
+            there.each(|record| found.advance(topic, record.partition, record.offset)).await?;
             last.merge(&found);
             let open = end.0.keys().any(|(_, p)| last.get(topic, *p).is_none() && from.get(topic, *p) != end.get(topic, *p));
             if whole || !open {

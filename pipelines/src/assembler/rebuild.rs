@@ -2,7 +2,6 @@
 //! feature rows from their compacted topics, which hold everything that stands.
 
 use features::topic::Topic;
-use std::time::Duration;
 
 use super::job::{pack, topics, unpack};
 use super::people::People;
@@ -100,17 +99,13 @@ pub(crate) async fn rebuild(
         }
         step(n as u64 + 1, days.len() as u64).await?;
     }
-    let mut reader = bus.reader("backfill", &topics(), &from).await?;
-    while !reader.position().reached(&end) {
-        match tokio::time::timeout(Duration::from_millis(200), reader.batch(10_000, Duration::from_millis(20))).await {
-            // What cannot be read the assembler has refused before.
-            Ok(records) => records?.iter().for_each(|record| drop(people.apply(record))),
-            Err(_) if reader.caught_up() => break,
-            Err(_) => {}
-        }
+    let mut rest = bus.sweep_until("backfill", &topics(), from, end).await?;
+    while let Some(records) = rest.next().await? {
+        // What cannot be read the assembler has refused before.
+        records.iter().for_each(|record| drop(people.apply(record)));
         step(days.len() as u64, days.len() as u64).await?;
     }
     people.settle();
-    let state = pack(&people, reader.position()).map_err(|e| failed(&e))?;
+    let state = pack(&people, rest.position()).map_err(|e| failed(&e))?;
     Ok((people.len(), state))
 }

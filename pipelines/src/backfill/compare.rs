@@ -4,7 +4,6 @@
 //! between is read from the log and added to the one that lacks it, so that both have seen the same events, to the last one.
 
 use std::iter::Peekable;
-use std::time::Duration;
 
 use features::sets::FeatureSet;
 use serde::Serialize;
@@ -179,15 +178,8 @@ async fn between(bus: &Bus, set: &FeatureSet, stream: &Offsets, lake: &Offsets) 
     if to.0.is_empty() {
         return Ok(Some((to_stream, to_lake)));
     }
-    let mut reader = bus.reader("backfill", &topics, &from).await?;
-    while !reader.position().reached(&to) {
-        let Ok(records) = tokio::time::timeout(Duration::from_millis(200), reader.batch(20_000, Duration::from_millis(20))).await else {
-            if reader.caught_up() {
-                break;
-            }
-            continue;
-        };
-        let records = records?;
+    let mut there = bus.sweep_until("backfill", &topics, from, to).await?;
+    while let Some(records) = there.next().await? {
         for (state, lacking, having) in [(&mut to_stream, stream, lake), (&mut to_lake, lake, stream)] {
             let wanted = |record: &&Record| record.offset >= at(lacking, record.partition) && record.offset < at(having, record.partition);
             let values: Vec<&[u8]> = records.iter().filter(wanted).filter_map(|record| record.value.as_deref()).collect();

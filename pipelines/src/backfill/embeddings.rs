@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::error::BackfillError;
 use super::job::{Backfill, Places};
 use super::record::{Phase, Request};
-use crate::bus::{Bus, OutRecord, Reader, Record};
+use crate::bus::{Bus, Offsets, OutRecord, Reader, Record};
 use crate::embedder::user_of;
 use crate::lake::History;
 use crate::tables;
@@ -122,24 +122,6 @@ fn patience(reader: &Reader) -> Duration {
     if reader.caught_up() { Duration::from_millis(1) } else { Duration::from_millis(200) }
 }
 
-/// Everything of a topic, a batch at a time.
-async fn read(bus: &Bus, topic: Topic, mut take: impl AsyncFnMut(Vec<Record>) -> Result<(), BackfillError>) -> Result<(), BackfillError> {
-    let topics = [topic.name().to_owned()];
-    let (begin, end) = bus.bounds(&topics).await?;
-    if begin == end {
-        return Ok(());
-    }
-    let mut reader = bus.reader("backfill", &topics, &begin).await?;
-    while !reader.position().reached(&end) {
-        match tokio::time::timeout(Duration::from_millis(200), reader.batch(10_000, Duration::from_millis(20))).await {
-            Ok(records) => take(records?).await?,
-            Err(_) if reader.caught_up() => break,
-            Err(_) => {}
-        }
-    }
-    Ok(())
-}
-
 /// Looks for texts, and embeds them where it is to.
 struct Search<'a> {
     bus: &'a Bus,
@@ -166,19 +148,20 @@ impl Search<'_> {
     async fn profiles(&mut self) -> Result<HashMap<UserId, (i32, i64)>, BackfillError> {
         let mut people: HashMap<UserId, (i32, i64)> = HashMap::new();
         let bus = self.bus;
-        read(bus, Topic::Profiles, async |records| {
-            for record in &records {
-                let Some(user) = user_of(record) else { continue };
+        let profiles = async || bus.sweep("backfill", &[Topic::Profiles.name().to_owned()], &Offsets::default()).await;
+        profiles()
+            .await?
+            .each(|record| {
+                let Some(user) = user_of(record) else { return };
                 if record.value.is_some() {
-                    people.insert(user, (record.partition, record.offset))
+                    people.insert(user, (record.partition, record.offset));
                 } else {
-                    people.remove(&user)
-                };
-            }
-            Ok(())
-        })
-        .await?;
-        read(bus, Topic::Profiles, async |records| {
+                    people.remove(&user);
+                }
+            })
+            .await?;
+        let mut again = profiles().await?;
+        while let Some(records) = again.next().await? {
             for record in &records {
                 let newest = user_of(record).is_some_and(|user| people.get(&user) == Some(&(record.partition, record.offset)));
                 if let (true, Some(Ok(Event::Profile(event)))) = (newest, record.value.as_deref().map(Event::decode))
@@ -188,9 +171,7 @@ impl Search<'_> {
                     self.consider(Text { subject, user, at: event.event_time, text: profile.text() }).await?;
                 }
             }
-            Ok(())
-        })
-        .await?;
+        }
         Ok(people)
     }
 

@@ -1,7 +1,6 @@
 //! What readers of a feature topic hold: for each key the newest row, in the order of keys.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Builder, RecordBatch, StringBuilder};
 use arrow::compute::cast;
@@ -18,7 +17,7 @@ use futures::{SinkExt, StreamExt};
 
 use super::error::BackfillError;
 use super::workshop::Workshop;
-use crate::bus::{Bus, BusError, Record};
+use crate::bus::{Bus, BusError, Offsets, Record};
 use crate::runner::JOIN;
 
 type Batch = Result<RecordBatch, DataFusionError>;
@@ -114,21 +113,9 @@ async fn pour(bus: Bus, set: FeatureSet, mut out: mpsc::Sender<Batch>) {
 }
 
 async fn read(bus: &Bus, set: &FeatureSet, out: &mut mpsc::Sender<Batch>) -> Result<(), BusError> {
-    let topics = [set.topic()];
-    let (begin, end) = bus.bounds(&topics).await?;
-    if begin == end {
-        return Ok(());
-    }
-    let mut reader = bus.reader("backfill", &topics, &begin).await?;
-    while !reader.position().reached(&end) {
-        let Ok(records) = tokio::time::timeout(Duration::from_millis(100), reader.batch(10_000, Duration::from_millis(20))).await else {
-            // Compaction may have left nothing at the very end.
-            if reader.caught_up() {
-                break;
-            }
-            continue;
-        };
-        if out.send(rows(set, &records?)).await.is_err() {
+    let mut there = bus.sweep("backfill", &[set.topic()], &Offsets::default()).await?;
+    while let Some(records) = there.next().await? {
+        if out.send(rows(set, &records)).await.is_err() {
             break;
         }
     }

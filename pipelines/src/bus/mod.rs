@@ -22,6 +22,7 @@ pub use offsets::Offsets;
 pub use ownership::{Ownership, SESSION};
 pub use producer::{EventProducer, OutRecord};
 pub use reader::{Reader, Record};
+pub use sweep::Sweep;
 pub use transaction::TransactionalProducer;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use features::event::{DeadLetter, Replay, ReplayKind};
 use features::topic::Topic;
 
-use crate::bus::{Bus, BusError, Offsets, Record};
+use crate::bus::{Bus, BusError, Offsets, Record, Sweep};
 
 /// Where a letter lies: partition and offset in `dead_letters`, written as `0-153`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -115,7 +114,8 @@ pub async fn list(bus: &Bus, filter: &LetterFilter, limit: usize) -> Result<Vec<
             from.set(topic, *partition, first.max(last.saturating_sub(window)));
         }
         let mut letters = Vec::new();
-        read(bus, &from, &end, |record| letters.extend(as_letter(record, &sent).filter(|letter| filter.accepts(letter)))).await?;
+        let there = sweep(bus, from.clone(), end.clone()).await?;
+        there.each(|record| letters.extend(as_letter(record, &sent).filter(|letter| filter.accepts(letter)))).await?;
         if letters.len() >= limit || from == begin {
             letters.sort_by_key(|found| std::cmp::Reverse((found.letter.refused_at, found.id)));
             letters.truncate(limit);
@@ -133,7 +133,7 @@ pub async fn scan(bus: &Bus, filter: &LetterFilter, mut take: impl FnMut(Letter)
     let (begin, end) = bus.bounds(&[Topic::DeadLetters.name().to_owned()]).await?;
     let sent = replays(bus).await?;
     let accepted = |record: &Record| as_letter(record, &sent).filter(|letter| filter.accepts(letter));
-    read(bus, &begin, &end, |record| accepted(record).into_iter().for_each(&mut take)).await
+    sweep(bus, begin, end).await?.each(|record| accepted(record).into_iter().for_each(&mut take)).await
 }
 
 /// Letters with the same cause.
@@ -228,12 +228,14 @@ pub async fn find(bus: &Bus, id: LetterId) -> Result<Option<Letter>, BusError> {
     until.set(topic, id.partition, id.offset + 1);
     let sent = replays(bus).await?;
     let mut found = None;
-    read(bus, &from, &until, |record| {
-        if (record.partition, record.offset) == (id.partition, id.offset) {
-            found = as_letter(record, &sent);
-        }
-    })
-    .await?;
+    let there = sweep(bus, from, until).await?;
+    there
+        .each(|record| {
+            if (record.partition, record.offset) == (id.partition, id.offset) {
+                found = as_letter(record, &sent);
+            }
+        })
+        .await?;
     Ok(found)
 }
 
@@ -241,14 +243,20 @@ type Sent = HashMap<String, Replay>;
 
 /// Which letters were sent again.
 async fn replays(bus: &Bus) -> Result<Sent, BusError> {
-    let (begin, end) = bus.bounds(&[Topic::Replays.name().to_owned()]).await?;
     let mut sent = Sent::new();
-    read(bus, &begin, &end, |record| {
-        let replay = record.value.as_deref().and_then(|value| serde_json::from_slice::<Replay>(value).ok());
-        sent.extend(replay.map(|replay| (replay.letter.clone(), replay)));
-    })
-    .await?;
+    let replays = bus.sweep("dead-letters-list", &[Topic::Replays.name().to_owned()], &Offsets::default()).await?;
+    replays
+        .each(|record| {
+            let replay = record.value.as_deref().and_then(|value| serde_json::from_slice::<Replay>(value).ok());
+            sent.extend(replay.map(|replay| (replay.letter.clone(), replay)));
+        })
+        .await?;
     Ok(sent)
+}
+
+/// Letters between two offsets, some at a time: one may be as large as the largest record.
+async fn sweep(bus: &Bus, from: Offsets, until: Offsets) -> Result<Sweep, BusError> {
+    Ok(bus.sweep_until("dead-letters-list", &[Topic::DeadLetters.name().to_owned()], from, until).await?.at_once(1_000))
 }
 
 fn as_letter(record: &Record, sent: &Sent) -> Option<Letter> {
@@ -260,26 +268,6 @@ fn as_letter(record: &Record, sent: &Sent) -> Option<Letter> {
             None
         }
     }
-}
-
-async fn read(bus: &Bus, from: &Offsets, end: &Offsets, mut take: impl FnMut(&Record)) -> Result<(), BusError> {
-    if from == end {
-        return Ok(());
-    }
-    let mut topics: Vec<String> = end.0.keys().map(|(topic, _)| topic.clone()).collect();
-    topics.dedup();
-    let mut reader = bus.reader("dead-letters-list", &topics, from).await?;
-    while !reader.position().reached(end) {
-        let Ok(records) = tokio::time::timeout(Duration::from_millis(100), reader.batch(1_000, Duration::from_millis(5))).await else {
-            // The markers of the gate's transactions take offsets that no reader sees.
-            if reader.caught_up() {
-                break;
-            }
-            continue;
-        };
-        records?.iter().for_each(&mut take);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -102,33 +102,23 @@ impl Gate {
     async fn restore(&self, context: &JobContext) -> Result<(Dedup, Offsets), JobError> {
         let mut dedup = Dedup::new(TimeDelta::days(i64::from(self.config.dedup_days)), self.config.dedup_most);
         let topics: Vec<String> = Topic::FILED.iter().map(|topic| topic.name().to_owned()).collect();
-        let (mut from, end) = self.bus.bounds(&topics).await?;
+        let mut known = Offsets::default();
         if let Some(bytes) = self.snapshots.get(SNAPSHOT).await? {
             let saved: Saved = postcard::from_bytes(&bytes).map_err(|e| JobError::failed("read the saved event ids", e))?;
             dedup.refill(saved.ids);
-            from.merge(&Offsets(saved.filed.into_iter().map(|(topic, partition, next)| ((topic, partition), next)).collect()));
+            known = Offsets(saved.filed.into_iter().map(|(topic, partition, next)| ((topic, partition), next)).collect());
         }
-        if from.reached(&end) {
-            return Ok((dedup, from));
-        }
-        let mut reader = self.bus.reader("gate-ids", &topics, &from).await?;
         let mut tail = Tail::new(self.config.dedup_most);
-        while !reader.position().reached(&end) {
-            let Ok(records) = timeout(Duration::from_millis(100), reader.batch(50_000, Duration::from_millis(5))).await else {
-                // Every partition ends in the marker of a transaction, which no reader sees.
-                if reader.caught_up() {
-                    break;
-                }
-                continue;
-            };
-            for record in records? {
+        let mut behind = self.bus.sweep("gate-ids", &topics, &known).await?;
+        while let Some(records) = behind.next().await? {
+            for record in records {
                 if let Some(id) = filed_id(&record) {
                     tail.push(id.as_u128(), written_at(&record, (context.clock)()));
                 }
             }
         }
         tail.pour(&mut dedup);
-        Ok((dedup, reader.position().clone()))
+        Ok((dedup, behind.position().clone()))
     }
 }
 

@@ -5,7 +5,6 @@
 //! same. Whoever has no portrait in the event log now was erased (or never was), and is in no snapshot that is made from now on.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
@@ -81,28 +80,19 @@ pub async fn days_without(place: &str, last: NaiveDate) -> Result<Vec<NaiveDate>
 /// # Errors
 /// When the log does not answer.
 pub async fn alive(bus: &Bus) -> Result<HashSet<UserId>, JobError> {
-    let topics = [Topic::Portraits.name().to_owned()];
-    let (begin, end) = bus.bounds(&topics).await?;
-    let mut reader = bus.reader("lake-snapshot", &topics, &begin).await?;
     let mut alive = HashSet::new();
-    let some = end.0.iter().any(|(at, end)| begin.0.get(at).is_none_or(|begin| begin < end));
-    while some && !past(reader.position(), &end) && !reader.caught_up() {
-        let wait = tokio::time::timeout(Duration::from_millis(500), reader.batch(20_000, Duration::from_millis(5)));
-        let Ok(records) = wait.await else { continue };
-        for record in records? {
+    let portraits = bus.sweep("lake-snapshot", &[Topic::Portraits.name().to_owned()], &Offsets::default()).await?;
+    portraits
+        .each(|record| {
             let user = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()).and_then(|key| key.parse().ok()).map(UserId);
-            match (user, record.value) {
+            match (user, &record.value) {
                 (Some(user), Some(_)) => alive.insert(user),
                 (Some(user), None) => alive.remove(&user),
                 (None, _) => false,
             };
-        }
-    }
+        })
+        .await?;
     Ok(alive)
-}
-
-fn past(position: &Offsets, end: &Offsets) -> bool {
-    end.0.iter().all(|(at, end)| *end <= 0 || position.0.get(at).is_some_and(|mine| mine >= end))
 }
 
 /// Takes the snapshot of one day, in place of the one that may be there. Sorts take at most `memory` bytes.

@@ -1,7 +1,6 @@
 //! The rows of a feature set, compactly: a hundred thousand keys are some ten megabytes.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::datatypes::DataType;
@@ -10,7 +9,7 @@ use datafusion::prelude::{col, lit};
 use features::row::FeatureRow;
 use features::sets::FeatureSet;
 
-use crate::bus::{Bus, BusError};
+use crate::bus::{Bus, BusError, Offsets};
 use crate::query::{batch_state, session};
 use crate::runner::KeyedState;
 
@@ -67,30 +66,15 @@ impl Rows {
     /// # Errors
     /// When the event log does not answer or the topic is missing.
     pub async fn of_topic(bus: &Bus, topic: &str, set: &FeatureSet) -> Result<Self, BusError> {
-        let topics = [topic.to_owned()];
-        let (begin, end) = bus.bounds(&topics).await?;
         let mut found = Self::default();
-        if begin == end {
-            return Ok(found);
-        }
-        let mut reader = bus.reader("parity", &topics, &begin).await?;
-        while !reader.position().reached(&end) {
-            let Ok(records) = tokio::time::timeout(Duration::from_millis(100), reader.batch(50_000, Duration::from_millis(20))).await
-            else {
-                // Compaction, or the marker of a transaction, may have left nothing at the very end.
-                if reader.caught_up() {
-                    break;
-                }
-                continue;
-            };
-            for record in records? {
-                let Some(value) = &record.value else { continue };
-                match FeatureRow::decode(set, value) {
-                    Ok(row) => found.take(set, &row),
-                    Err(_) => found.unreadable += 1,
-                }
-            }
-        }
+        let there = bus.sweep("parity", &[topic.to_owned()], &Offsets::default()).await?;
+        there
+            .each(|record| match record.value.as_deref().map(|value| FeatureRow::decode(set, value)) {
+                Some(Ok(row)) => found.take(set, &row),
+                Some(Err(_)) => found.unreadable += 1,
+                None => {}
+            })
+            .await?;
         Ok(found)
     }
 

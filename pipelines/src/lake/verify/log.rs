@@ -1,7 +1,6 @@
 //! The rows of the lake against the records of the log, counted.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Int32Type, Int64Type};
@@ -95,14 +94,9 @@ async fn records(
     step: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<Counts, BusError> {
     let (mut counts, mut read) = (Counts::new(), 0u64);
-    let mut reader = bus.reader("lake-verify", topics, begin).await?;
-    while !until.0.iter().all(|((topic, partition), at)| reader.position().get(topic, *partition).unwrap_or(0) >= *at)
-        && !reader.caught_up()
-    {
-        let Ok(batch) = tokio::time::timeout(Duration::from_millis(500), reader.batch(50_000, Duration::from_millis(5))).await else {
-            continue;
-        };
-        for record in batch? {
+    let mut there = bus.sweep_until("lake-verify", topics, begin.clone(), until.clone()).await?;
+    while let Some(batch) = there.next().await? {
+        for record in batch {
             read += 1;
             let before = until.get(&record.topic, record.partition).is_some_and(|at| record.offset < at);
             if before && record.value.is_some() {
