@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::SchemaRef;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -18,19 +16,16 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use futures::StreamExt;
-use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::arrow::AsyncArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::error::BackfillError;
+use crate::query::{STORE, table_of, write_rows};
 use crate::snapshots::open_store;
 
-/// Where the files of the lake lie, and those that backfills make.
-const LAKE: &str = "lake://hongniang";
+/// Where the files lie that backfills make.
 const WORK: &str = "work://hongniang";
 
 /// Rows of a row group: what a writer holds in memory.
@@ -77,7 +72,7 @@ impl Workshop {
         let mut config = SessionConfig::new().with_target_partitions(1);
         config.options_mut().execution.sort_spill_reservation_bytes = (self.memory / 8).min(10 << 20);
         let session = SessionContext::new_with_config_rt(config, runtime);
-        for (url, store) in [(LAKE, &self.lake), (WORK, &self.work)] {
+        for (url, store) in [(STORE, &self.lake), (WORK, &self.work)] {
             session.runtime_env().register_object_store(ObjectStoreUrl::parse(url)?.as_ref(), Arc::clone(store));
         }
         Ok(session)
@@ -86,14 +81,10 @@ impl Workshop {
     /// Makes files known to a session as one table.
     pub(super) fn table(&self, session: &SessionContext, name: &str, store: Store, files: &[String], schema: SchemaRef) -> Result<()> {
         let at = match store {
-            Store::Lake => LAKE,
+            Store::Lake => STORE,
             Store::Work => WORK,
         };
-        let urls = files.iter().map(|file| ListingTableUrl::parse(format!("{at}/{file}"))).collect::<Result<Vec<_>>>()?;
-        let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
-        let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
-        session.register_table(name, Arc::new(ListingTable::try_new(config)?))?;
-        Ok(())
+        session.register_table(name, table_of(at, files, schema)?).map(drop)
     }
 
     /// Runs a query.
@@ -106,20 +97,15 @@ impl Workshop {
     /// Writes what a query returns as one Parquet file, which is there as a whole or not at all.
     pub(super) async fn write(&self, session: &SessionContext, sql: &str, path: &str) -> std::result::Result<(), BackfillError> {
         let what = || format!("compute `{path}`");
-        let (plan, mut rows) = self.query(session, sql).await.map_err(|e| BackfillError::failed(what(), e))?;
+        let (plan, rows) = self.query(session, sql).await.map_err(|e| BackfillError::failed(what(), e))?;
         let level = ZstdLevel::try_new(1).map_err(|e| BackfillError::failed(what(), e))?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
             .set_max_row_group_row_count(Some(ROW_GROUP))
             .set_created_by("hongniang".to_owned())
             .build();
-        let out = BufWriter::new(Arc::clone(&self.work), Path::from(path));
-        let mut writer = AsyncArrowWriter::try_new(out, rows.schema(), Some(properties)).map_err(|e| BackfillError::failed(what(), e))?;
-        while let Some(batch) = rows.next().await {
-            let batch = batch.map_err(|e| BackfillError::failed(what(), e))?;
-            writer.write(&batch).await.map_err(|e| BackfillError::failed(what(), e))?;
-        }
-        writer.close().await.map_err(|e| BackfillError::failed(what(), e))?;
+        let written = write_rows(&self.work, &Path::from(path), rows.schema(), properties, rows).await;
+        written.map_err(|e| BackfillError::failed(what(), e))?;
         self.count(&*plan);
         Ok(())
     }

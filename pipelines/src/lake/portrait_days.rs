@@ -22,9 +22,10 @@ use parquet::schema::types::ColumnPath;
 
 use super::files::{FileName, Files, LakeError};
 use super::footer::footer;
-use super::merge::{bounded, register, write};
+use super::merge::{bounded, register};
 use super::reading::{counted, readable};
 use crate::bus::{Bus, Offsets};
+use crate::query::write_rows;
 use crate::supervisor::JobError;
 use crate::tables::portrait_days::{PersonDay, rows_of};
 use crate::tables::{PORTRAIT_DAYS, portrait_days_schema, schema};
@@ -135,7 +136,7 @@ pub async fn take(place: &str, day: NaiveDate, alive: &HashSet<UserId>, memory: 
     let midnight = day.checked_add_days(Days::new(1)).unwrap_or(day).and_time(NaiveTime::MIN).and_utc();
     let rows = people(Versions::new(sources.0), Kept::new(sources.1), midnight, alive.clone());
     let to = Path::from(name(day).path());
-    let count = write(&files.store, &to, portrait_days_schema(), properties()?, rows).await?;
+    let count = write_rows(&files.store, &to, portrait_days_schema(), properties()?, rows).await.map_err(failed)?;
     Ok(DayTaken { day, people: count, from, bytes: files.size(&to).await? })
 }
 

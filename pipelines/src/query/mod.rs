@@ -6,6 +6,7 @@
 
 mod days;
 mod error;
+mod files;
 mod guard;
 mod progress;
 mod table;
@@ -29,6 +30,7 @@ use features::sets::{FeatureSet, feature_sets};
 use serde::{Deserialize, Serialize};
 
 pub use error::QueryError;
+pub(crate) use files::{table_of, write_rows};
 pub use guard::{Allowed, plan};
 pub use progress::Scanned;
 pub use tell::{ColumnFacts, TableFacts, columns, facts, meaning, names};
@@ -46,7 +48,7 @@ pub const LAKE: &str = "lake";
 pub const FEATURES: &str = "features";
 
 /// Where the session finds the lake.
-const STORE: &str = "lake://hongniang";
+pub(crate) const STORE: &str = "lake://hongniang";
 
 /// What the queries of a session may use together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
