@@ -145,7 +145,7 @@ mod tests {
         bench.fill(&bus).await.unwrap();
         let report = bench.run(&bus, Utc::now).await.unwrap();
         assert!(report.per_second() > 0.0 && report.both >= report.features);
-        let session = crate::lake::session(&format!("{}/lake", bench.folder)).await.unwrap();
+        let session = crate::query::session(&format!("{}/lake", bench.folder)).await.unwrap();
         assert_eq!(session.table("interactions").await.unwrap().count().await.unwrap(), bench.events);
     }
 }

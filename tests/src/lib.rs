@@ -7,5 +7,5 @@ mod disk;
 pub mod parts;
 
 pub use app::{Answer, KEY, TestApp, person};
-pub use binary::binary;
+pub use binary::{Run, binary};
 pub use disk::SmallDisk;

@@ -52,14 +52,14 @@ pub fn data(file: &str) -> Option<PathBuf> {
     None
 }
 
-/// The Python that `deploy/python.sh` made, with the packages analysts use; nothing, with the reason said, where it is not there.
-pub fn python() -> Option<PathBuf> {
-    let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-    let python = std::env::var_os("HONGNIANG_TEST_PYTHON").map_or_else(|| home.join(".cache/hongniang/python/bin/python"), PathBuf::from);
-    if python.exists() {
-        return Some(python);
+/// A program of the Python that `deploy/python.sh` made, such as `python`; nothing, with the reason said, where it is not there.
+pub fn of_python(program: &str) -> Option<PathBuf> {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/hongniang/python");
+    let program_there = std::env::var_os("HONGNIANG_PYTHON").map_or_else(home, PathBuf::from).join("bin").join(program);
+    if program_there.exists() {
+        return Some(program_there);
     }
-    missing("Python with the packages of notebooks/requirements.txt", "run deploy/python.sh, or set HONGNIANG_TEST_PYTHON");
+    missing(&format!("`{program}` with the packages of notebooks/requirements.txt"), "run deploy/python.sh");
     None
 }
 

@@ -1,47 +1,21 @@
 //! The binary as people and scripts run it: what it prints, to which stream, in which form, and how it ends.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use features::topic::Topic;
 use pipelines::bus::{Bus, BusConfig};
 use serde_json::{Value, json};
-use tests::{TestApp, binary, person};
+use tests::{Run, TestApp, binary, person};
 use tokio::task::block_in_place;
 
 /// A run of `hongniang` in a folder of its own, with nothing of the caller's in its environment.
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Run {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("no JSON ({e}): {} {}", self.out, self.err))
-    }
-
-    /// The same, after a failure that names all of these.
-    fn fails_naming(&self, words: &[&str]) {
-        assert_eq!(self.code, Some(1), "{} {}", self.out, self.err);
-        for word in words {
-            assert!(self.err.contains(word), "{word} is not named: {}", self.err);
-        }
-    }
-
-    fn well(self) -> Self {
-        assert_eq!(self.code, Some(0), "{} {}", self.out, self.err);
-        self
-    }
-}
-
 fn run_with(folder: &Path, variables: &[(&str, &str)], words: &[&str]) -> Run {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HONGNIANG__") || name == "RUST_LOG") {
         command.env_remove(name);
     }
-    let Output { status, stdout, stderr } = command.args(words).current_dir(folder).envs(variables.iter().copied()).output().unwrap();
-    Run { code: status.code(), out: String::from_utf8(stdout).unwrap(), err: String::from_utf8(stderr).unwrap() }
+    command.args(words).current_dir(folder).envs(variables.iter().copied()).output().unwrap().into()
 }
 
 fn run(folder: &Path, words: &[&str]) -> Run {

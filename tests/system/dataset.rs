@@ -36,7 +36,7 @@ async fn grow(app: &TestApp) {
 
 /// What a query over Parquet files answers, as text.
 async fn ask(lake: &Path, folder: &Path, sql: &str) -> Vec<Vec<String>> {
-    let session = pipelines::lake::session(lake.to_str().unwrap()).await.unwrap();
+    let session = pipelines::query::session(lake.to_str().unwrap()).await.unwrap();
     let table = format!("CREATE EXTERNAL TABLE examples STORED AS PARQUET LOCATION '{}/'", folder.display());
     session.sql(&table).await.unwrap();
     let text = session.sql(sql).await.unwrap().to_string().await.unwrap();
@@ -91,7 +91,7 @@ async fn an_example_says_what_the_ranker_knew() {
     let out = app.folder().join("examples");
     let recorded = format!("SELECT COUNT(*) FROM interactions WHERE kind = 'impression' AND event_time >= '{}'", begun.to_rfc3339());
     let arrived = async || {
-        let session = pipelines::lake::session(lake.to_str().unwrap()).await.unwrap();
+        let session = pipelines::query::session(lake.to_str().unwrap()).await.unwrap();
         let text = session.sql(&recorded).await.unwrap().to_string().await.unwrap();
         text.contains(&format!("| {shown} "))
     };

@@ -141,7 +141,7 @@ async fn logged(lake: &str) {
     let sql = "SELECT kind FROM interactions WHERE
       (kind = 'impression' AND NOT COALESCE(propensity > 0 AND propensity <= 1 AND array_length(experiments) >= 1, false))
       OR (kind <> 'impression' AND (propensity IS NOT NULL OR experiments IS NOT NULL))";
-    let session = pipelines::lake::session(lake).await.unwrap();
+    let session = pipelines::query::session(lake).await.unwrap();
     let wrong = session.sql(sql).await.unwrap().collect().await.unwrap();
     assert_eq!(wrong.iter().map(|batch| batch.num_rows()).sum::<usize>(), 0, "{wrong:?}");
 }

@@ -25,7 +25,7 @@ fn json(output: &Output) -> Vec<Value> {
 
 /// Rows of a table, and how many ids they have.
 async fn rows(town: &Town) -> (usize, usize) {
-    let session = pipelines::lake::session(&town.lake()).await.unwrap();
+    let session = pipelines::query::session(&town.lake()).await.unwrap();
     let all = session.table("interactions").await.unwrap().count().await.unwrap();
     (all, session.sql("SELECT DISTINCT event_id FROM interactions").await.unwrap().count().await.unwrap())
 }

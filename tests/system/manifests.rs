@@ -6,20 +6,9 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use tests::binary;
+use tests::parts::of_python;
 
 use crate::layout::root;
-
-/// A program of the Python of `deploy/python.sh`; none, with a word, where it is not made.
-fn checker(name: &str) -> Option<PathBuf> {
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    let folder = std::env::var_os("HONGNIANG_PYTHON").map_or_else(|| home.join(".cache/hongniang/python"), PathBuf::from);
-    let program = folder.join("bin").join(name);
-    if program.exists() {
-        return Some(program);
-    }
-    tests::parts::missing(name, "`deploy/python.sh` makes the Python that has it");
-    None
-}
 
 fn manifests() -> Vec<PathBuf> {
     let folder = std::fs::read_dir(root().join("deploy/kubernetes")).unwrap();
@@ -35,7 +24,7 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn compose_is_what_compose_reads() {
-    let Some(program) = checker("check-jsonschema") else { return };
+    let Some(program) = of_python("check-jsonschema") else { return };
     let check = |path: &PathBuf| Command::new(&program).args(["--builtin-schema", "vendor.compose-spec"]).arg(path).output().unwrap();
     let path = root().join("deploy/compose.yaml");
     let good = check(&path);
@@ -49,7 +38,7 @@ fn compose_is_what_compose_reads() {
 
 #[test]
 fn kubernetes_takes_the_manifests() {
-    let Some(program) = checker("kubernetes-validate") else { return };
+    let Some(program) = of_python("kubernetes-validate") else { return };
     let check = |paths: &[PathBuf]| Command::new(&program).args(["--strict", "--no-warn"]).args(paths).output().unwrap();
     let good = check(&manifests());
     assert!(good.status.success(), "{}", said(&good));

@@ -21,17 +21,6 @@ fn notebook(name: &str) -> PathBuf {
     root().join("notebooks").join(name).with_extension("ipynb")
 }
 
-/// The interpreter that `deploy/python.sh` made; none, with the reason said, where it did not.
-fn python() -> Option<PathBuf> {
-    let of_home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/hongniang/python");
-    let python = std::env::var_os("HONGNIANG_PYTHON").map_or_else(of_home, PathBuf::from).join("bin/python");
-    if !python.exists() {
-        parts::missing("the Python of the notebooks", "run deploy/python.sh");
-        return None;
-    }
-    Some(python)
-}
-
 fn run_notebooks(python: &Path, out: &Path, more: &[&Path]) -> Output {
     let mut command = Command::new(python);
     command.arg(root().join("notebooks/run.py")).arg("--out").arg(out).args(more);
@@ -63,7 +52,7 @@ fn cell(source: &str) -> Value {
 
 #[test]
 fn a_cell_that_fails_and_a_blank_figure_are_told() {
-    let Some(python) = python() else { return };
+    let Some(python) = parts::of_python("python") else { return };
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, source: &str| {
         let book = json!({"cells": [cell(source)], "metadata": {}, "nbformat": 4, "nbformat_minor": 5});
@@ -168,7 +157,7 @@ impl Drop for Town {
 
 #[test]
 fn notebooks_run_on_the_town_and_agree_with_the_commands() {
-    let Some(python) = python() else { return };
+    let Some(python) = parts::of_python("python") else { return };
     let mut town = Town::start();
     town.rest();
     let (out, lake) = (town.folder.path().join("out"), town.folder.path().join("lake"));

@@ -23,7 +23,7 @@ const NEW: u64 = 900;
 
 /// Every event of a table of the lake.
 async fn rows_of(lake: &str, topic: Topic) -> Vec<Event> {
-    let session = pipelines::lake::session(lake).await.unwrap();
+    let session = pipelines::query::session(lake).await.unwrap();
     let columns: Vec<String> = schema(topic).unwrap().fields().iter().map(|field| format!("\"{}\"", field.name())).collect();
     let frame = session.sql(&format!("SELECT {} FROM {}", columns.join(", "), topic.name())).await.unwrap();
     frame.collect().await.unwrap().iter().flat_map(|batch| events(batch).unwrap()).collect()

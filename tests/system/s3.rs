@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use features::sets::feature_set;
 use pipelines::lake::{self, CompactConfig, CompactPlan, LakeConfig, LakeWriter, RetentionConfig};
+use pipelines::query;
 use pipelines::runner::{FeatureRunner, RunnerConfig};
 use pipelines::snapshots::{S3Config, SnapshotStore, use_s3};
 use tests::binary;
@@ -97,7 +98,7 @@ fn runner(town: &Town) -> Job {
 }
 
 async fn rows(table: &str) -> Result<(usize, usize), String> {
-    let session = lake::session(PLACE).await.map_err(|e| e.to_string())?;
+    let session = query::session(PLACE).await.map_err(|e| e.to_string())?;
     let all = session.table(table).await.map_err(|e| e.to_string())?.count().await.map_err(|e| e.to_string())?;
     let distinct = session.sql(&format!("SELECT DISTINCT event_id FROM {table}")).await.map_err(|e| e.to_string())?;
     Ok((all, distinct.count().await.map_err(|e| e.to_string())?))
@@ -142,7 +143,7 @@ async fn lake_and_state_live_in_a_bucket_through_kills() {
     let per_day = lake::stats(PLACE).await.unwrap().into_iter().find(|table| table.table == "interactions").unwrap();
     assert!(per_day.files <= per_day.days * town.bus.config().partitions as usize, "{per_day:?}");
     let set = feature_set("popularity").unwrap();
-    let batch = lake::batch_features(PLACE, set).await.unwrap().into_iter().map(|row| (row.record_key(), row)).collect();
+    let batch = query::batch_features(PLACE, set).await.unwrap().into_iter().map(|row| (row.record_key(), row)).collect();
     until(|| async {
         let (stream, batch) = (crate::streams::town::counted(&town.rows(set).await), crate::streams::town::counted(&batch));
         if stream == batch { Ok(()) } else { Err(format!("{stream} of {batch} counted")) }

@@ -108,7 +108,7 @@ async fn grow(app: &TestApp, bus: &Bus) -> usize {
 }
 
 async fn in_the_lake(folder: &std::path::Path) -> usize {
-    let session = pipelines::lake::session(folder.join("lake").to_str().unwrap()).await.unwrap();
+    let session = pipelines::query::session(folder.join("lake").to_str().unwrap()).await.unwrap();
     let mut rows = 0;
     for topic in Topic::LIVED {
         rows += session.table(topic.name()).await.unwrap().count().await.unwrap_or(0);

@@ -8,7 +8,8 @@ use features::sets::{FeatureSet, feature_set};
 use super::partials::{self, Unit};
 use super::totals::Totals;
 use super::workshop::Workshop;
-use crate::lake::{batch_features, write_events};
+use crate::lake::write_events;
+use crate::query::batch_features;
 
 const PEOPLE: u64 = 40_000;
 

@@ -9,7 +9,7 @@ use datafusion::error::{DataFusionError, Result};
 use features::ids::UserId;
 use index::co_likes::{KEPT, KeptWord};
 
-use crate::lake::session;
+use crate::query::session;
 
 /// One row per word that must be kept of (or about) anybody. `user`, `other` are replaced by the columns of the direction.
 const SQL: &str = "

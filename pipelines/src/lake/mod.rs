@@ -25,7 +25,6 @@ mod swaps;
 mod verify;
 mod write;
 
-pub use crate::query::{batch_features, session};
 pub use compact::{CompactPlan, Compacted, Step, compact};
 pub use config::{CompactConfig, RetentionConfig};
 pub use files::{FileName, LakeError};

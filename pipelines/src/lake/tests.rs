@@ -9,6 +9,7 @@ use super::files::{FileName, Files};
 use super::write::{DayFile, files_of};
 use super::*;
 use crate::bus::Record;
+use crate::query::{batch_features, session};
 use crate::runner::{FeaturePlan, KeyedState};
 use crate::snapshots::open_store;
 use crate::tables::decode;

@@ -8,7 +8,7 @@ use features::ids::EventId;
 use features::topic::Topic;
 use futures::StreamExt;
 
-use crate::lake::session;
+use crate::query::session;
 
 /// How many events of each topic there are, and the sum of their ids: two sets of events of the same count and sum are the same, and one event
 /// that is there twice changes both.

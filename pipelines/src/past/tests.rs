@@ -103,7 +103,7 @@ async fn sums_are_those_of_the_sql_over_all_that_happened() {
     let (dir, _) = begin(&before).await;
     let mut compared = 0;
     for set in feature_sets().iter().filter(|set| set.key_columns.len() == 1) {
-        for row in crate::lake::batch_features(dir.path().to_str().unwrap(), set).await.unwrap() {
+        for row in crate::query::batch_features(dir.path().to_str().unwrap(), set).await.unwrap() {
             let counters = past.counters(row.key[0].parse().unwrap());
             for (column, value) in &row.values {
                 let found = counters[&format!("{}.{column}", set.name)];

@@ -127,7 +127,7 @@ pub(super) struct PartnersArgs {
 }
 
 pub(super) async fn run(global: &Global, command: EvalCommand) -> anyhow::Result<()> {
-    let lake = async || anyhow::Ok(pipelines::lake::session(&global.load()?.lake_place()).await?);
+    let lake = async || anyhow::Ok(pipelines::query::session(&global.load()?.lake_place()).await?);
     match command {
         EvalCommand::OffPolicy(args) => off_policy::run(args).await,
         EvalCommand::Lake(args) => lake::run(global, args).await,

@@ -6,7 +6,7 @@ use ranker::deck::Side;
 use ranker::face::Face;
 use ranker::{DeckItem, TermName};
 
-use super::cell::{Cell, Kind};
+use super::cell::{Feature, Kind};
 use super::impressions::Impression;
 use super::person::{Person, seconds};
 use crate::world::World;
@@ -74,58 +74,46 @@ impl Between {
     }
 }
 
-/// A feature of a pair: its name, type, unit, meaning, and how it is read.
-pub(super) struct Bond {
-    pub(super) name: String,
-    pub(super) kind: Kind,
-    pub(super) unit: &'static str,
-    pub(super) meaning: String,
-    pub(super) read: Box<dyn Fn(&Between) -> Cell + Send + Sync>,
-}
-
-fn one<T: Into<Cell>>(
-    name: &str,
-    kind: Kind,
-    unit: &'static str,
-    meaning: &str,
-    read: impl Fn(&Between) -> T + Send + Sync + 'static,
-) -> Bond {
-    Bond { name: name.to_owned(), kind, unit, meaning: meaning.to_owned(), read: Box::new(move |between| read(between).into()) }
-}
+/// A feature of a pair.
+pub(super) type Bond = Feature<Between>;
 
 fn alike() -> Vec<Bond> {
     use Kind::{Number, Text, Whole};
     vec![
-        one("distance", Text, "", "bucket of the distance between the two cells, `<5 km` to `>100 km`, or `unknown`; never more", |b| {
-            b.formula.as_ref().map(|item| item.distance.label())
-        }),
-        one("age_gap", Whole, "years", "viewer's age less candidate's", |b| b.age_gap),
-        one("height_gap", Whole, "cm", "viewer's height less candidate's; null if one is not told", |b| b.height_gap),
-        one("education_gap", Whole, "levels", "viewer's education less candidate's; null if one is not told", |b| b.education_gap),
-        one("shared_tags", Whole, "", "tags that both show", |b| b.shared_tags),
-        one("cosine_taste_content", Number, "-1 to 1", "viewer's taste to candidate's content; null without both", |b| b.cosines[0]),
-        one("cosine_content_taste", Number, "-1 to 1", "candidate's taste to viewer's content; null without both", |b| b.cosines[1]),
-        one("cosine_content", Number, "-1 to 1", "content to content; null without both", |b| b.cosines[2]),
+        Bond::of(
+            "distance",
+            Text,
+            "",
+            "bucket of the distance between the two cells, `<5 km` to `>100 km`, or `unknown`; never more",
+            |b| b.formula.as_ref().map(|item| item.distance.label()),
+        ),
+        Bond::of("age_gap", Whole, "years", "viewer's age less candidate's", |b| b.age_gap),
+        Bond::of("height_gap", Whole, "cm", "viewer's height less candidate's; null if one is not told", |b| b.height_gap),
+        Bond::of("education_gap", Whole, "levels", "viewer's education less candidate's; null if one is not told", |b| b.education_gap),
+        Bond::of("shared_tags", Whole, "", "tags that both show", |b| b.shared_tags),
+        Bond::of("cosine_taste_content", Number, "-1 to 1", "viewer's taste to candidate's content; null without both", |b| b.cosines[0]),
+        Bond::of("cosine_content_taste", Number, "-1 to 1", "candidate's taste to viewer's content; null without both", |b| b.cosines[1]),
+        Bond::of("cosine_content", Number, "-1 to 1", "content to content; null without both", |b| b.cosines[2]),
     ]
 }
 
 fn relations() -> Vec<Bond> {
     use Kind::{Bool, Double, Text};
     vec![
-        one(
+        Bond::of(
             "shown_before_s",
             Double,
             "s",
             "since the viewer was last shown the candidate, to the second; null if not within `ledger.keep_days`",
             |b| b.shown_before_s,
         ),
-        one("viewer_likes", Bool, "", "the viewer likes or follows the candidate already", |b| b.viewer_likes),
-        one("candidate_likes", Bool, "", "the candidate likes or follows the viewer already; the viewer need not know", |b| {
+        Bond::of("viewer_likes", Bool, "", "the viewer likes or follows the candidate already", |b| b.viewer_likes),
+        Bond::of("candidate_likes", Bool, "", "the candidate likes or follows the viewer already; the viewer need not know", |b| {
             b.candidate_likes
         }),
-        one("viewer_passed", Bool, "", "the viewer passed the candidate and has not liked them since", |b| b.viewer_passed),
-        one("candidate_passed", Bool, "", "the candidate passed the viewer and has not liked them since", |b| b.candidate_passed),
-        one("refused_by", Text, "", "the ranker's filter that would refuse the candidate by what was known; null if none", |b| {
+        Bond::of("viewer_passed", Bool, "", "the viewer passed the candidate and has not liked them since", |b| b.viewer_passed),
+        Bond::of("candidate_passed", Bool, "", "the candidate passed the viewer and has not liked them since", |b| b.candidate_passed),
+        Bond::of("refused_by", Text, "", "the ranker's filter that would refuse the candidate by what was known; null if none", |b| {
             b.refused_by
         }),
     ]
@@ -149,7 +137,7 @@ fn sums() -> Vec<Bond> {
         ];
         for (part, meaning, read) in parts {
             let read = move |b: &Between| item(b).as_ref().map(read);
-            all.push(one(&format!("{strategy}_{part}"), Kind::Number, "0 to 1", &format!("{meaning}, {what}"), read));
+            all.push(Bond::of(&format!("{strategy}_{part}"), Kind::Number, "0 to 1", &format!("{meaning}, {what}"), read));
         }
     }
     let configured: [(&str, &str, Part); 4] = [
@@ -160,7 +148,7 @@ fn sums() -> Vec<Bond> {
     ];
     let range = |name: &str| if name == "popularity_factor" { "0 and more" } else { "0 to 1" };
     all.extend(configured.map(|(name, meaning, read)| {
-        one(&format!("ranker_{name}"), Kind::Number, range(name), meaning, move |b| b.configured.as_ref().map(read))
+        Bond::of(&format!("ranker_{name}"), Kind::Number, range(name), meaning, move |b| b.configured.as_ref().map(read))
     }));
     all
 }
@@ -176,7 +164,7 @@ fn terms() -> Vec<Bond> {
                 let item = if similar { &b.formula } else { &b.warm };
                 item.as_ref()?.terms.iter().find(|term| term.side == side && term.name == name).map(|term| term.value)
             };
-            all.push(one(&format!("{who}_term_{}", name.name()), Kind::Number, "0 to 1", &meaning, read));
+            all.push(Bond::of(&format!("{who}_term_{}", name.name()), Kind::Number, "0 to 1", &meaning, read));
         }
     }
     all

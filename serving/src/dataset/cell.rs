@@ -104,6 +104,27 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
     }
 }
 
+/// A feature of something: its name, type, unit, meaning, and how it is read.
+pub(super) struct Feature<T> {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) unit: &'static str,
+    pub(super) meaning: String,
+    pub(super) read: Box<dyn Fn(&T) -> Cell + Send + Sync>,
+}
+
+impl<T> Feature<T> {
+    pub(super) fn of<C: Into<Cell>>(
+        name: &str,
+        kind: Kind,
+        unit: &'static str,
+        meaning: &str,
+        read: impl Fn(&T) -> C + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.to_owned(), kind, unit, meaning: meaning.to_owned(), read: Box::new(move |of| read(of).into()) }
+    }
+}
+
 /// Of every cell the value of one variant; none of others.
 macro_rules! values {
     ($cells:expr, $variant:ident) => {

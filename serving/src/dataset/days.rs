@@ -76,7 +76,7 @@ pub(super) async fn make(
 ) -> anyhow::Result<Made> {
     let place = config.lake_place();
     let days = History::open(&place).await?.days();
-    let lake = pipelines::lake::session(&place).await?;
+    let lake = pipelines::query::session(&place).await?;
     let end = lake_end(&lake, &days).await?.with_context(|| {
         format!(
             "the lake {place} is empty; events come into it within lake.flush_s seconds ({} here), or name another --data-dir",

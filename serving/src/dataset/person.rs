@@ -10,7 +10,7 @@ use index::geo::cell;
 use index::table::{Columns, VectorColumn};
 use ranker::face::Face;
 
-use super::cell::{Cell, Kind};
+use super::cell::{Feature, Kind};
 use crate::world::World;
 
 /// Everything features tell of a person.
@@ -110,47 +110,31 @@ impl Person {
     }
 }
 
-/// A feature of a person: its name, type, unit, meaning, and how it is read.
-pub(super) struct Trait {
-    pub(super) name: String,
-    pub(super) kind: Kind,
-    pub(super) unit: &'static str,
-    pub(super) meaning: String,
-    pub(super) read: Box<dyn Fn(&Person) -> Cell + Send + Sync>,
-}
-
-fn one<T: Into<Cell>>(
-    name: &str,
-    kind: Kind,
-    unit: &'static str,
-    meaning: &str,
-    read: impl Fn(&Person) -> T + Send + Sync + 'static,
-) -> Trait {
-    Trait { name: name.to_owned(), kind, unit, meaning: meaning.to_owned(), read: Box::new(move |person| read(person).into()) }
-}
+/// A feature of a person.
+pub(super) type Trait = Feature<Person>;
 
 /// What the profile says.
 fn profile() -> Vec<Trait> {
     use Kind::{Bool, Double, Number, Text, Whole};
     vec![
-        one("age", Whole, "years", "full years", |p| p.age),
-        one("gender", Text, "", "`female`, `male` or `other`", |p| p.gender),
-        one("height_cm", Whole, "cm", "height; null if not told", |p| p.height_cm),
-        one("education", Text, "", "highest finished education, `primary` to `doctor`; null if not told", |p| {
+        Trait::of("age", Whole, "years", "full years", |p| p.age),
+        Trait::of("gender", Text, "", "`female`, `male` or `other`", |p| p.gender),
+        Trait::of("height_cm", Whole, "cm", "height; null if not told", |p| p.height_cm),
+        Trait::of("education", Text, "", "highest finished education, `primary` to `doctor`; null if not told", |p| {
             p.education.as_ref().map(|(_, name)| name.clone())
         }),
-        one("city", Text, "", "city of the profile, which names the region", |p| p.city.clone()),
-        one("cell", Text, "", "H3 cell of resolution 6 (36 km²) that the profile's position was snapped to; never nearer", |p| {
+        Trait::of("city", Text, "", "city of the profile, which names the region", |p| p.city.clone()),
+        Trait::of("cell", Text, "", "H3 cell of resolution 6 (36 km²) that the profile's position was snapped to; never nearer", |p| {
             p.cell.clone()
         }),
-        one("wants_min_age", Whole, "years", "youngest age looked for", |p| p.wants_min_age),
-        one("wants_max_age", Whole, "years", "oldest age looked for", |p| p.wants_max_age),
-        one("wants_km", Whole, "km", "farthest distance looked for; null for anywhere", |p| p.wants_km),
-        one("photos", Whole, "", "profile photos", |p| p.photos),
-        one("bio_chars", Whole, "characters", "length of the bio", |p| p.bio_chars),
-        one("completeness", Number, "0 to 1", "how much of the profile is filled in", |p| p.signals.completeness),
-        one("account_age_s", Double, "s", "since the account was made", |p| p.account_age_s),
-        one("newcomer", Bool, "", "joined within `ranker.sources.newcomer_days`", |p| p.newcomer),
+        Trait::of("wants_min_age", Whole, "years", "youngest age looked for", |p| p.wants_min_age),
+        Trait::of("wants_max_age", Whole, "years", "oldest age looked for", |p| p.wants_max_age),
+        Trait::of("wants_km", Whole, "km", "farthest distance looked for; null for anywhere", |p| p.wants_km),
+        Trait::of("photos", Whole, "", "profile photos", |p| p.photos),
+        Trait::of("bio_chars", Whole, "characters", "length of the bio", |p| p.bio_chars),
+        Trait::of("completeness", Number, "0 to 1", "how much of the profile is filled in", |p| p.signals.completeness),
+        Trait::of("account_age_s", Double, "s", "since the account was made", |p| p.account_age_s),
+        Trait::of("newcomer", Bool, "", "joined within `ranker.sources.newcomer_days`", |p| p.newcomer),
     ]
 }
 
@@ -158,24 +142,34 @@ fn profile() -> Vec<Trait> {
 fn life() -> Vec<Trait> {
     use Kind::{Double, Number, Whole};
     vec![
-        one(
+        Trait::of(
             "last_active_s",
             Double,
             "s",
             "since anything the person did before: app open, interaction, Moment, message, profile; null if nothing",
             |p| p.last_active_s,
         ),
-        one("received_today", Whole, "people", "people they were shown to on this day (UTC) before", |p| p.received_today),
-        one("activity", Number, "0 to 1", "how present: the ranker's signal", |p| p.signals.activity),
-        one("like_rate", Number, "0 to 1", "smoothed share of impressions that became likes: the ranker's signal", |p| p.signals.like_rate),
-        one("richness", Number, "0 to 1", "how rich the Moments are: the ranker's signal", |p| p.signals.richness),
-        one("choosy", Number, "0 to 1", "rate of likes given to whom they looked at, drawn towards the segment's (docs/WARM.md)", |p| {
-            p.rates[0]
+        Trait::of("received_today", Whole, "people", "people they were shown to on this day (UTC) before", |p| p.received_today),
+        Trait::of("activity", Number, "0 to 1", "how present: the ranker's signal", |p| p.signals.activity),
+        Trait::of("like_rate", Number, "0 to 1", "smoothed share of impressions that became likes: the ranker's signal", |p| {
+            p.signals.like_rate
         }),
-        one("liked_rate", Number, "0 to 1", "rate of likes received from those who looked at them, drawn towards the segment's", |p| {
-            p.rates[1]
-        }),
-        one("reply_rate", Number, "0 to 1", "rate of replies to comments, drawn towards the segment's", |p| p.rates[2]),
+        Trait::of("richness", Number, "0 to 1", "how rich the Moments are: the ranker's signal", |p| p.signals.richness),
+        Trait::of(
+            "choosy",
+            Number,
+            "0 to 1",
+            "rate of likes given to whom they looked at, drawn towards the segment's (docs/WARM.md)",
+            |p| p.rates[0],
+        ),
+        Trait::of(
+            "liked_rate",
+            Number,
+            "0 to 1",
+            "rate of likes received from those who looked at them, drawn towards the segment's",
+            |p| p.rates[1],
+        ),
+        Trait::of("reply_rate", Number, "0 to 1", "rate of replies to comments, drawn towards the segment's", |p| p.rates[2]),
     ]
 }
 
@@ -189,7 +183,13 @@ fn counters() -> Vec<Trait> {
         let read = name.clone();
         #[expect(clippy::cast_possible_truncation, reason = "features need no more than 24 bits")]
         let value = move |p: &Person| p.counters.get(&read).copied().unwrap_or(0.0) as f32;
-        one(&format!("{}_{column}", set.name), Kind::Number, "sum", &format!("`{name}` of `features/sql/{}.sql`, {faded}", set.name), value)
+        Trait::of(
+            &format!("{}_{column}", set.name),
+            Kind::Number,
+            "sum",
+            &format!("`{name}` of `features/sql/{}.sql`, {faded}", set.name),
+            value,
+        )
     };
     each.map(counter).collect()
 }
@@ -200,18 +200,22 @@ fn tastes(dim: Option<i32>) -> Vec<Trait> {
     let names = |tags: &[(String, f32)]| tags.iter().map(|(tag, _)| tag.clone()).collect::<Vec<_>>();
     let weights = |tags: &[(String, f32)]| tags.iter().map(|(_, weight)| *weight).collect::<Vec<_>>();
     let mut all = vec![
-        one("tags", Texts, "", "tags shown by profile and Moments, strongest first, at most 20", move |p| names(&p.tags)),
-        one("tag_weights", Numbers, "0 to 1", "their weights", move |p| weights(&p.tags)),
-        one("liked_tags", Texts, "", "tags liked in others, strongest first, at most 20", move |p| names(&p.liked_tags)),
-        one("liked_tag_weights", Numbers, "0 to 1", "their weights", move |p| weights(&p.liked_tags)),
+        Trait::of("tags", Texts, "", "tags shown by profile and Moments, strongest first, at most 20", move |p| names(&p.tags)),
+        Trait::of("tag_weights", Numbers, "0 to 1", "their weights", move |p| weights(&p.tags)),
+        Trait::of("liked_tags", Texts, "", "tags liked in others, strongest first, at most 20", move |p| names(&p.liked_tags)),
+        Trait::of("liked_tag_weights", Numbers, "0 to 1", "their weights", move |p| weights(&p.liked_tags)),
     ];
     if let Some(dim) = dim {
-        all.push(one("content", Vector(dim), "", "who they are: decayed mean of own Moments and bio; null without any", |p| {
+        all.push(Trait::of("content", Vector(dim), "", "who they are: decayed mean of own Moments and bio; null without any", |p| {
             p.content.clone()
         }));
-        all.push(one("taste", Vector(dim), "", "whom they like: decayed mean of what was liked, less a share of what was passed", |p| {
-            p.taste.clone()
-        }));
+        all.push(Trait::of(
+            "taste",
+            Vector(dim),
+            "",
+            "whom they like: decayed mean of what was liked, less a share of what was passed",
+            |p| p.taste.clone(),
+        ));
     }
     all
 }

@@ -43,7 +43,7 @@ async fn lake(folder: &Path, events: &[Event]) -> SessionContext {
         writer.write(&batch).unwrap();
         writer.close().unwrap();
     }
-    pipelines::lake::session(folder.to_str().unwrap()).await.unwrap()
+    pipelines::query::session(folder.to_str().unwrap()).await.unwrap()
 }
 
 fn person(id: u64, gender: Gender) -> Event {

@@ -119,7 +119,7 @@ fn with(experiment: &str, arms: &[&str], days: Option<u32>, now: DateTime<Utc>) 
 /// # Errors
 /// When the lake cannot be read.
 pub async fn outcomes(place: &str, experiment: &str, arms: &[&str], days: Option<u32>, now: DateTime<Utc>) -> anyhow::Result<Outcomes> {
-    let session = pipelines::lake::session(place).await?;
+    let session = pipelines::query::session(place).await?;
     let with = with(experiment, arms, days, now);
     let failed = || format!("the lake at {place} cannot be read");
     let mut found = Outcomes::default();

@@ -39,7 +39,7 @@ fn not_before(deck_id: &str) -> Option<Expr> {
 
 impl Lake {
     pub(super) async fn open(place: &str) -> anyhow::Result<Self> {
-        let session = pipelines::lake::session(place).await?;
+        let session = pipelines::query::session(place).await?;
         // Few rows of many are wanted: their long columns are not unpacked for the others.
         session.sql("SET datafusion.execution.parquet.pushdown_filters = true").await?;
         Ok(Self { session })

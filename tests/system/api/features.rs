@@ -27,12 +27,14 @@ async fn row(producer: &FutureProducer, set: &FeatureSet, generation: u32, versi
 /// The likes in the newest portrait of user 1.
 async fn likes(bus: &Bus) -> Option<f64> {
     let mut newest: Option<Portrait> = None;
-    bus.sweep("portraits", &Offsets::default(), |record| {
-        let read: Option<Portrait> = record.value.as_deref().map(|value| serde_json::from_slice(value).unwrap());
-        newest = read.filter(|p| p.user_id.0 == 1).or_else(|| newest.take());
-    })
-    .await
-    .unwrap();
+    let portraits = bus.sweep("test", &["portraits".to_owned()], &Offsets::default()).await.unwrap();
+    portraits
+        .each(|record| {
+            let read: Option<Portrait> = record.value.as_deref().map(|value| serde_json::from_slice(value).unwrap());
+            newest = read.filter(|p| p.user_id.0 == 1).or_else(|| newest.take());
+        })
+        .await
+        .unwrap();
     newest?.counters.get("popularity.likes").copied()
 }
 

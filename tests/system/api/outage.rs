@@ -92,7 +92,7 @@ async fn a_full_disk_under_the_lake_is_told_and_loses_nothing() {
     disk.free();
     let lake = disk.path().to_str().unwrap().to_owned();
     let rows = async || {
-        let Ok(session) = pipelines::lake::session(&lake).await else { return 0 };
+        let Ok(session) = pipelines::query::session(&lake).await else { return 0 };
         let Ok(table) = session.table("interactions").await else { return 0 };
         table.count().await.unwrap_or(0)
     };

@@ -104,7 +104,7 @@ async fn outcome(data: &Path, client: &Client) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     for set in feature_sets() {
         let rows = stream_rows(&bus, set).await;
-        let batch = pipelines::lake::batch_features(&lake, set).await.unwrap();
+        let batch = pipelines::query::batch_features(&lake, set).await.unwrap();
         assert_equal(set, &rows, &batch.into_iter().map(|row| (row.record_key(), row)).collect());
         assert!(rows.values().all(|row| row.generation == 2), "{}", set.name);
         for (key, row) in rows {

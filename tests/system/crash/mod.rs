@@ -121,7 +121,7 @@ async fn filed(folder: &Path) -> HashMap<String, usize> {
     }
     let lake = folder.join("lake").display().to_string();
     for set in feature_sets() {
-        let batch = pipelines::lake::batch_features(&lake, set).await.unwrap();
+        let batch = pipelines::query::batch_features(&lake, set).await.unwrap();
         let batch = batch.into_iter().map(|row| (row.record_key(), row)).collect();
         assert_equal(set, &stream_rows(&bus, set).await, &batch);
     }

@@ -49,7 +49,7 @@ async fn duckdb_gives_the_same_answers() {
 
 /// A Python that has a package.
 fn python_with(package: &str) -> Option<PathBuf> {
-    let python = parts::python()?;
+    let python = parts::of_python("python")?;
     let has = Command::new(&python).args(["-c", &format!("import {package}")]).output().is_ok_and(|out| out.status.success());
     if !has {
         parts::missing(&format!("the Python package {package}"), "run deploy/python.sh");

@@ -5,34 +5,10 @@ use std::process::Command;
 use features::topic::Topic;
 use pipelines::bus::OutRecord;
 use serde_json::{Value, json};
-use tests::binary;
+use tests::{Run, binary};
 use tokio::task::block_in_place;
 
 use super::town::{Town, until};
-
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Run {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("no JSON ({e}): {} {}", self.out, self.err))
-    }
-
-    fn well(self) -> Self {
-        assert_eq!(self.code, Some(0), "{} {}", self.out, self.err);
-        self
-    }
-
-    fn fails_naming(&self, words: &[&str]) {
-        assert_eq!(self.code, Some(1), "{} {}", self.out, self.err);
-        for word in words {
-            assert!(self.err.contains(word), "{word} is not named: {}", self.err);
-        }
-    }
-}
 
 struct Desk<'a>(&'a Town);
 
@@ -42,8 +18,7 @@ impl Desk<'_> {
         command.env_remove("VISUAL").env("EDITOR", "sed -i s/wink/app_open/").args(["dead-letters"]).args(words);
         let brokers = &self.0.bus.config().brokers;
         let folder = self.0.dir.path();
-        let out = block_in_place(|| command.args(["--log", "error", "--brokers", brokers]).current_dir(folder).output().unwrap());
-        Run { code: out.status.code(), out: String::from_utf8(out.stdout).unwrap(), err: String::from_utf8(out.stderr).unwrap() }
+        block_in_place(|| command.args(["--log", "error", "--brokers", brokers]).current_dir(folder).output().unwrap()).into()
     }
 
     fn list(&self, words: &[&str]) -> Vec<Value> {

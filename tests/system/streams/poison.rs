@@ -164,7 +164,7 @@ async fn goes_through(app: &TestApp, one: u64, other: u64) {
     let place = format!("{}/lake", app.folder().display());
     app.until("the lake has it", async || {
         let sql = format!("SELECT 1 FROM interactions WHERE actor_id = '{one}' AND kind = 'like'");
-        let session = pipelines::lake::session(&place).await.unwrap();
+        let session = pipelines::query::session(&place).await.unwrap();
         let rows = async { session.sql(&sql).await?.count().await };
         rows.await.is_ok_and(|n: usize| n == 1)
     })

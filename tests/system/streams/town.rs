@@ -14,7 +14,8 @@ use features::topic::Topic;
 use pipelines::broker::{BrokerConfig, EmbeddedBroker};
 use pipelines::bus::{Bus, BusConfig, OutRecord, Record};
 use pipelines::gate::{Gate, GateConfig};
-use pipelines::lake::{LakeConfig, LakeWriter, batch_features};
+use pipelines::lake::{LakeConfig, LakeWriter};
+use pipelines::query::batch_features;
 use pipelines::runner::{FeatureRunner, RunnerConfig};
 use pipelines::snapshots::SnapshotStore;
 use pipelines::supervisor::{JobContext, JobError};
@@ -269,7 +270,7 @@ impl Town {
 
     /// Number of rows of a table of the lake.
     pub(crate) async fn count(&self, table: &str) -> usize {
-        let session = pipelines::lake::session(&self.lake()).await.unwrap();
+        let session = pipelines::query::session(&self.lake()).await.unwrap();
         // A file may be replaced between listing and reading while the writer runs.
         let Ok(rows) = session.table(table).await.unwrap().count().await else { return 0 };
         rows

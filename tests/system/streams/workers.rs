@@ -96,7 +96,7 @@ async fn a_job_that_is_down_tells_its_restarts_and_a_true_lag() {
     let expected = events.iter().filter(|e| e.topic() == Topic::Interactions).count();
     let place = folder.path().join("lake").to_str().unwrap().to_owned();
     until(|| async {
-        let session = pipelines::lake::session(&place).await.unwrap();
+        let session = pipelines::query::session(&place).await.unwrap();
         let rows = session.table("interactions").await.unwrap().count().await.unwrap_or(0);
         if rows == expected { Ok(()) } else { Err(format!("{rows} of {expected} rows")) }
     })

@@ -12,6 +12,7 @@ use super::super::reading::counted;
 use super::super::*;
 use super::store::Faulty;
 use super::{committed, ids, now};
+use crate::query::session;
 use crate::snapshots::open_store;
 use crate::testing;
 

@@ -9,6 +9,7 @@ use features::ids::UserId;
 
 use super::super::*;
 use super::{committed, now, portraits};
+use crate::query::session;
 
 const MEMORY: usize = 64 << 20;
 

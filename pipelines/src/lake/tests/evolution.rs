@@ -18,6 +18,7 @@ use super::super::files::Files;
 use super::super::*;
 use super::{committed, ids, now};
 use crate::past::Past;
+use crate::query::{batch_features, session};
 use crate::snapshots::open_store;
 use crate::tables::{events, lake_tables, schema};
 use crate::testing;

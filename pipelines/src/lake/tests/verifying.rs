@@ -15,6 +15,7 @@ use super::super::files::Files;
 use super::super::*;
 use super::{committed, now};
 use crate::bus::{Offsets, Record};
+use crate::query::session;
 use crate::snapshots::open_store;
 use crate::testing;
 

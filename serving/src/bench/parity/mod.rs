@@ -287,7 +287,7 @@ impl Run {
 }
 
 async fn stored_rows(place: &str) -> anyhow::Result<u64> {
-    let session = pipelines::lake::session(place).await?;
+    let session = pipelines::query::session(place).await?;
     let mut rows = 0;
     for topic in Topic::FILED.into_iter().chain([Topic::DeadLetters]) {
         rows += session.table(topic.name()).await?.count().await? as u64;
