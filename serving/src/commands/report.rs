@@ -27,15 +27,20 @@ pub struct ReportArgs {
     pub format: Format,
 }
 
-fn cell(value: &Value) -> String {
+fn cell(value: &Value, format: Format) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
-        Value::Number(number) => {
-            number.as_f64().filter(|_| number.is_f64()).map_or_else(|| number.to_string(), |float| format!("{float:.3}"))
+        Value::Number(number) if format == Format::Table => {
+            number.as_f64().filter(|_| number.is_f64()).map_or_else(|| number.to_string(), rounded)
         }
         other => other.to_string(),
     }
+}
+
+/// Three decimals, or as many digits where those would all be zero.
+fn rounded(float: f64) -> String {
+    if float != 0.0 && float.abs() < 5e-4 { format!("{float:.2e}") } else { format!("{float:.3}") }
 }
 
 /// Prints rows; every row is a flat struct with the same fields.
@@ -69,7 +74,7 @@ pub fn render<T: Serialize>(rows: &[T], format: Format) -> anyhow::Result<String
         if fields.is_empty() {
             fields = columns.keys().cloned().collect();
         }
-        cells.push(fields.iter().map(|f| columns.get(f).map_or_else(String::new, cell)).collect());
+        cells.push(fields.iter().map(|f| columns.get(f).map_or_else(String::new, |value| cell(value, format))).collect());
     }
     if format == Format::Csv {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -98,8 +103,12 @@ mod tests {
     #[test]
     fn the_same_rows_in_three_forms() {
         let rows = [Row { name: "页, page", p99_ms: 1.5 }];
-        assert_eq!(render(&rows, Format::Csv).unwrap(), "name,p99_ms\n\"页, page\",1.500");
+        assert_eq!(render(&rows, Format::Csv).unwrap(), "name,p99_ms\n\"页, page\",1.5");
         assert!(render(&rows, Format::Table).unwrap().contains("页, page"));
+        let small = [Row { name: "worst", p99_ms: 9.8e-15 }, Row { name: "none", p99_ms: 0.0 }];
+        assert_eq!(render(&small, Format::Csv).unwrap(), "name,p99_ms\nworst,9.8e-15\nnone,0.0");
+        let table = render(&small, Format::Table).unwrap();
+        assert!(table.contains("9.80e-15") && table.contains("0.000"), "{table}");
         assert!(render(&rows, Format::Json).unwrap().contains("\"p99_ms\": 1.5"));
     }
 }
