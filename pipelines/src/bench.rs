@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use features::event::{Event, InteractionEvent, InteractionKind};
 use features::ids::{UserId, derived_event_id};
+use features::sets::{FeatureSet, feature_sets};
 use features::topic::Topic;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -97,15 +98,36 @@ impl StreamBench {
     /// # Errors
     /// When one of them fails.
     pub async fn run(&self, bus: &Bus, clock: Clock) -> Result<StreamReport, JobError> {
-        let (features, lake) = (JobContext::alone("features", clock), JobContext::alone("lake", clock));
+        let (features, lake) = tokio::try_join!(self.features(bus, feature_sets().to_vec(), clock), self.lake(bus, clock))?;
+        Ok(StreamReport { events: self.events, features, lake, both: features.max(lake) })
+    }
+
+    /// Runs the feature runner with these sets from the beginning until every event is counted, and rows and checkpoint are durable.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn features(&self, bus: &Bus, sets: Vec<FeatureSet>, clock: Clock) -> Result<Duration, JobError> {
+        let (context, began) = (JobContext::alone("features", clock), Instant::now());
         let state = SnapshotStore::open(&format!("{}/state", self.folder))?;
-        let runner = FeatureRunner::new(bus.clone(), &state, RunnerConfig::default()).run(features.clone());
+        let runner = FeatureRunner::new(bus.clone(), &state, RunnerConfig::default()).with_sets(sets).run(context.clone());
+        self.until_durable(runner, context, began).await
+    }
+
+    /// Runs the lake writer from the beginning until every event is in a durable file.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn lake(&self, bus: &Bus, clock: Clock) -> Result<Duration, JobError> {
+        let (context, began) = (JobContext::alone("lake", clock), Instant::now());
         // A flush soon after the last event: the measurement is not to wait for a minute.
         let config = LakeConfig { flush_s: 1.0, ..LakeConfig::default() };
-        let writer = LakeWriter::new(bus.clone(), &format!("{}/lake", self.folder), config).run(lake.clone());
-        let began = Instant::now();
-        let (features, lake) = tokio::try_join!(self.until_durable(runner, features, began), self.until_durable(writer, lake, began))?;
-        Ok(StreamReport { events: self.events, features, lake, both: features.max(lake) })
+        let writer = LakeWriter::new(bus.clone(), &self.lake_place(), config).run(context.clone());
+        self.until_durable(writer, context, began).await
+    }
+
+    /// Where the lake is.
+    pub fn lake_place(&self) -> String {
+        format!("{}/lake", self.folder)
     }
 
     /// Asks the job to end once it has seen every event; its end makes everything durable.
@@ -145,7 +167,7 @@ mod tests {
         bench.fill(&bus).await.unwrap();
         let report = bench.run(&bus, Utc::now).await.unwrap();
         assert!(report.per_second() > 0.0 && report.both >= report.features);
-        let session = crate::query::session(&format!("{}/lake", bench.folder)).await.unwrap();
+        let session = crate::query::session(&bench.lake_place()).await.unwrap();
         assert_eq!(session.table("interactions").await.unwrap().count().await.unwrap(), bench.events);
     }
 }

@@ -46,6 +46,11 @@ impl Rows {
         self.rows.values().map(|row| row.version).sum()
     }
 
+    /// Leaves the rows of one generation only.
+    pub fn keep_generation(&mut self, generation: u32) {
+        self.rows.retain(|_, row| row.generation == generation);
+    }
+
     /// Takes a row over, unless a known one supersedes it.
     pub fn take(&mut self, set: &FeatureSet, row: &FeatureRow) {
         let key = row.record_key();

@@ -59,6 +59,17 @@ pub(super) fn cpu(pid: u32) -> Duration {
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
+/// The processes of a process group, from `/proc`.
+pub(super) fn group(id: u32) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|pid| group_of(*pid) == Some(id)).collect()
+}
+
+fn group_of(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(2)?.parse().ok()
+}
+
 /// Resident memory of a process in MiB, from `/proc`.
 pub(super) fn resident(pid: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -78,6 +89,12 @@ pub fn machine() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_in_its_group() {
+        let pid = std::process::id();
+        assert!(group_of(pid).is_some_and(|id| group(id).contains(&pid)));
+    }
 
     #[test]
     fn quantiles_are_of_the_sorted_times() {

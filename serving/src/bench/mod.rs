@@ -1,4 +1,4 @@
-//! Whole-system measurements against a running server (freshness, recommend), in this process (stream), on synthetic people in a node of
+//! Whole-system measurements against a running server (freshness, recommend), in this process (stream), of an Arroyo cluster beside it (runtimes), on synthetic people in a node of
 //! their own (scale), of jobs that are killed (parity), or over a lake (query). Load goes to loopback only.
 
 mod backfill;
@@ -7,6 +7,7 @@ mod measure;
 mod parity;
 mod query;
 mod recommend;
+mod runtimes;
 pub(crate) mod scale;
 mod stream;
 
@@ -22,6 +23,7 @@ pub use self::measure::{Row, machine};
 pub use self::parity::{Parity, ParityRow, PerSet, parity};
 pub use self::query::{QUERIES, query};
 pub use self::recommend::recommend;
+pub use self::runtimes::Runtimes;
 pub use self::stream::stream;
 
 /// A server under measurement.

@@ -42,6 +42,15 @@ pub(super) struct ClusterArgs {
 }
 
 impl ClusterArgs {
+    /// The feature sets that are named.
+    pub(super) fn features(&self) -> &[String] {
+        &self.features
+    }
+
+    pub(super) fn format(&self) -> Format {
+        self.report.format
+    }
+
     fn operator<'a>(&self, tell: &'a Told) -> anyhow::Result<Operator<'a>> {
         let settings = Settings { patience: Duration::from_secs(self.wait), ..Settings::default() };
         Ok(Operator { client: Client::new(&self.arroyo, self.arroyo_key.clone())?, settings, tell })
@@ -58,7 +67,7 @@ struct BootstrapArgs {
 
 /// How pipelines are to run.
 #[derive(Debug, Clone, Args)]
-struct ShapeArgs {
+pub(super) struct ShapeArgs {
     /// Tasks that share each operator of a pipeline; more than a topic has partitions rest.
     #[arg(long, default_value_t = 1, value_name = "TASKS", value_parser = clap::value_parser!(u64).range(1..=1024))]
     parallelism: u64,
@@ -189,13 +198,13 @@ impl From<&Known> for KnownRow {
 }
 
 /// Lines on standard error, and a bar on a terminal.
-struct Told {
+pub(super) struct Told {
     bar: ProgressBar,
     told: Mutex<Option<Instant>>,
 }
 
 impl Told {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} records, {per_sec}, {eta} left") {
             bar.set_style(style);
@@ -262,7 +271,7 @@ pub(super) fn render(global: &Global, args: &RenderArgs) -> anyhow::Result<()> {
 }
 
 /// An operator of pipelines of this shape.
-fn shaped<'a>(cluster: &ClusterArgs, shape: &ShapeArgs, told: &'a Told) -> anyhow::Result<Operator<'a>> {
+pub(super) fn shaped<'a>(cluster: &ClusterArgs, shape: &ShapeArgs, told: &'a Told) -> anyhow::Result<Operator<'a>> {
     // Names that are wrong are told before anybody is asked.
     Operator::sets(&cluster.features)?;
     let mut operator = cluster.operator(told)?;

@@ -1,15 +1,20 @@
-//! `bench freshness|recommend|stream|backfill|parity|query`.
+//! `bench freshness|recommend|stream|runtimes|backfill|parity|query`.
 
 use std::path::PathBuf;
 
 use chrono::Utc;
 use clap::{Args, Subcommand};
+use features::topic::Topic;
 
 use super::Global;
+use super::arroyo::{ClusterArgs, ShapeArgs, Told, shaped};
 use super::report::{Format, ReportArgs, print, render};
 use super::verify::VerifyRow;
+use crate::arroyo::Operator;
 use crate::bench::scale::{self, Crowd, Scale};
-use crate::bench::{Freshness, PATIENCE, Parity, Row, Target, backfill, likes, machine, moments, parity, query, recommend, stream};
+use crate::bench::{
+    Freshness, PATIENCE, Parity, Row, Runtimes, Target, backfill, likes, machine, moments, parity, query, recommend, stream,
+};
 use crate::config::DEVELOPMENT_KEY;
 use crate::wiring::PIPELINES;
 
@@ -33,6 +38,9 @@ pub(super) enum BenchCommand {
     /// Events from Kafka into features and lake, in this process.
     #[command(after_help = "Example:\n  hongniang bench stream --events 5000000 --people 100000 --format json")]
     Stream(StreamArgs),
+    /// The same feature sets over the same events in the embedded runner and on an Arroyo cluster; every key must agree with the lake.
+    #[command(after_help = RUNTIMES_EXAMPLES)]
+    Runtimes(RuntimesArgs),
     /// Feature sets out of the lake, in this process.
     #[command(after_help = "Example:\n  hongniang bench backfill --events 5000000 --people 100000 --memory-mb 64 --format json")]
     Backfill(BackfillArgs),
@@ -71,6 +79,26 @@ pub(super) struct ParityArgs {
     keep: Option<PathBuf>,
     #[command(flatten)]
     report: ReportArgs,
+}
+
+const RUNTIMES_EXAMPLES: &str = "CPU time is that of this process, with the embedded event log in it, and of the cluster; memory is the runtime's alone. The pipelines are deleted afterwards.\nEnds with 1 where rows differ from those of a computation over the lake.\n\nExamples:\n  deploy/arroyo/arroyo.sh run /tmp/arroyo &\n  hongniang bench runtimes --arroyo http://127.0.0.1:5115 --group $(cat /tmp/arroyo/group)\n  hongniang bench runtimes --arroyo http://127.0.0.1:5115 --events 5000000 --features popularity --brokers 127.0.0.1:9092";
+
+/// Flags of `runtimes`.
+#[derive(Debug, Args)]
+pub(super) struct RuntimesArgs {
+    /// How many events.
+    #[arg(long, default_value_t = 1_000_000)]
+    events: usize,
+    /// Among how many people.
+    #[arg(long, default_value_t = 20_000)]
+    people: u64,
+    /// The process group of a cluster on this machine, whose CPU time and memory are told; `deploy/arroyo/arroyo.sh` leaves it in FOLDER/group.
+    #[arg(long, value_name = "PID")]
+    group: Option<u32>,
+    #[command(flatten)]
+    shape: ShapeArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 const RECOMMEND_EXAMPLES: &str = "Examples:\n  hongniang bench recommend --clients 8                        closed loop against a running server\n  hongniang bench recommend --users 1000000 --rps 200          open loop against a node of its own with a million people\n  hongniang bench recommend --users 10000 --rps 50 --format csv";
@@ -258,7 +286,29 @@ pub(super) async fn run(global: &Global, command: BenchCommand) -> anyhow::Resul
             tell(&query(&lake, &config.query.limits(None), args.rounds as usize).await?, args.report.format)
         }
         BenchCommand::Parity(args) => hold(global, args).await,
+        BenchCommand::Runtimes(args) => runtimes(global, args).await,
     }
+}
+
+/// `bench runtimes`.
+async fn runtimes(global: &Global, args: RuntimesArgs) -> anyhow::Result<()> {
+    let brokers = Some(global.load()?.kafka.brokers).filter(|brokers| !brokers.is_empty());
+    let told = Told::new();
+    let RuntimesArgs { events, people, group, shape, cluster } = args;
+    let mut sets = Operator::sets(cluster.features())?;
+    if let Some(other) = sets.iter().find(|set| set.source != Topic::Interactions && !cluster.features().is_empty()) {
+        anyhow::bail!("--features: `{}` reads {}, and the events are interactions", other.name, other.source.name());
+    }
+    sets.retain(|set| set.source == Topic::Interactions);
+    let format = cluster.format();
+    let operator = shaped(&cluster, &shape, &told)?;
+    let (rows, per_set) = Runtimes { events, people, sets, brokers, operator, group }.measure().await?;
+    let sets: Vec<VerifyRow> = per_set.iter().map(|(set, judged)| VerifyRow::of(set, judged)).collect();
+    eprintln!("the embedded runner, then Arroyo, against the lake:\n{}", render(&sets, Format::Table)?);
+    tell(&rows, format)?;
+    let differ: usize = per_set.iter().map(|(_, judged)| judged.mismatches()).sum();
+    anyhow::ensure!(differ == 0, "stream and batch differ on {differ} keys");
+    Ok(())
 }
 
 /// `bench parity`.

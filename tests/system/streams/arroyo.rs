@@ -2,6 +2,9 @@
 //! started on loopback is in `docs/ARROYO.md`.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use features::row::FeatureRow;
@@ -12,8 +15,15 @@ use pipelines::generations;
 use serving::arroyo::{Action, Client, Operator, Settings, Source, Tell};
 
 use super::town::{Dice, Town, counted, events, garbage, reported, same, until};
+use crate::layout::root;
 
 const ADDRESS: &str = "HONGNIANG_TEST_ARROYO_URL";
+
+/// Where `deploy/arroyo/arroyo.sh run` keeps the cluster, which is then killed and started again; it needs `HONGNIANG_ARROYO` as well.
+const FOLDER: &str = "HONGNIANG_TEST_ARROYO_FOLDER";
+
+/// There is one cluster.
+static CLUSTER: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Room for a machine that does other things besides; it takes a minute or two.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -65,9 +75,58 @@ async fn stored(town: &Town, count: usize) {
     .await;
 }
 
+/// Kills the cluster with all its workers, as a crash of the machine would.
+fn kill(folder: &Path) {
+    let script = root().join("deploy/arroyo/arroyo.sh");
+    assert!(Command::new(script).arg("kill").arg(folder).status().unwrap().success(), "{} keeps no cluster", folder.display());
+}
+
+/// Starts it again; it goes on after the test.
+fn start(folder: &Path) {
+    let log = File::options().create(true).append(true).open(folder.join("restarts.log")).unwrap();
+    let mut run = Command::new(root().join("deploy/arroyo/arroyo.sh"));
+    let mut run = run.arg("run").arg(folder).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+    std::thread::spawn(move || run.wait());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_cluster_goes_on_from_its_checkpoints_and_equals_batch() {
+    let Some(operator) = operator() else { return };
+    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else {
+        tests::parts::skipped(&format!("{FOLDER} names no folder of a cluster that may be killed"));
+        return;
+    };
+    let _alone = CLUSTER.lock().await;
+    let mut dice = Dice::thrown("arroyo is killed");
+    let town = Town::begin().await;
+    let (gate, lake) = (town.gate(), town.lake_writer());
+    let sets = [feature_set("given").unwrap(), feature_set("tag_affinity").unwrap()];
+    let events = events(&mut dice, 6_000);
+    let around = Surroundings { bootstrap: town.bus.config().brokers.clone(), properties: BTreeMap::new() };
+    let made = operator.deploy(&sets, &Source { bus: &town.bus, around: &around }).await.unwrap();
+    for part in events.chunks(1_000) {
+        town.report(part[..500].iter().map(reported).collect()).await;
+        tokio::time::sleep(Duration::from_millis(dice.roll(6_000))).await;
+        kill(&folder);
+        town.report(part[500..].iter().map(reported).collect()).await;
+        start(&folder);
+        tokio::time::sleep(Duration::from_millis(dice.roll(20_000))).await;
+    }
+    stored(&town, events.len()).await;
+    for (set, made) in sets.into_iter().zip(&made) {
+        let batch = town.over_the_lake(set).await;
+        same(&set.name, &rows(&town, set, made.generation, &batch).await, &batch);
+    }
+    operator.stop(&sets.map(|set| set.name.clone()), true).await.unwrap();
+    for job in [gate, lake] {
+        job.end().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn arroyo_computes_what_batch_computes_and_a_changed_file_takes_over() {
     let Some(operator) = operator() else { return };
+    let _alone = CLUSTER.lock().await;
     let mut dice = Dice::thrown("arroyo equals batch");
     let town = Town::begin().await;
     let (gate, lake) = (town.gate(), town.lake_writer());
