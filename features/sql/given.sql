@@ -3,9 +3,9 @@
 -- 3-6, 7-14, 15 and more: a like proves it and makes its impression count 1, the others count a part (features::portrait::unanswered).
 SELECT actor_id AS user_id,
        COUNT(*) AS version,
-       COUNT(*) FILTER (WHERE kind = 'impression') AS seen,
-       COUNT(*) FILTER (WHERE kind = 'like' OR kind = 'follow') AS likes_given,
-       COUNT(*) FILTER (WHERE kind = 'pass') AS passes_given,
+       SUM(CASE WHEN kind = 'impression' THEN 1 ELSE 0 END) AS seen,
+       SUM(CASE WHEN kind = 'like' OR kind = 'follow' THEN 1 ELSE 0 END) AS likes_given,
+       SUM(CASE WHEN kind = 'pass' THEN 1 ELSE 0 END) AS passes_given,
        SUM(CASE WHEN kind = 'like' AND position IS NOT NULL THEN power(2.0, (date_part('epoch', event_time) - 1767225600.0) / (60.0 * 86400.0)) ELSE 0.0 END) AS answered_d60,
        SUM(CASE WHEN position IS NULL THEN 0.0
                 WHEN kind = 'impression' THEN CASE WHEN position < 1 THEN 1.0 WHEN position < 7 THEN 0.6857 WHEN position < 15 THEN 0.6601 ELSE 0.5751 END

@@ -3,9 +3,9 @@
 -- 3-6, 7-14, 15 and more: a like proves it and makes its impression count 1, the others count a part (features::portrait::unanswered).
 SELECT target_id AS user_id,
        COUNT(*) AS version,
-       COUNT(*) FILTER (WHERE kind = 'impression') AS impressions,
-       COUNT(*) FILTER (WHERE kind = 'like' OR kind = 'follow') AS likes,
-       COUNT(*) FILTER (WHERE kind = 'pass') AS passes,
+       SUM(CASE WHEN kind = 'impression' THEN 1 ELSE 0 END) AS impressions,
+       SUM(CASE WHEN kind = 'like' OR kind = 'follow' THEN 1 ELSE 0 END) AS likes,
+       SUM(CASE WHEN kind = 'pass' THEN 1 ELSE 0 END) AS passes,
        SUM(CASE WHEN kind = 'impression' THEN power(2.0, (date_part('epoch', event_time) - 1767225600.0) / (14.0 * 86400.0)) ELSE 0.0 END) AS impressions_d14,
        SUM(CASE WHEN kind = 'like' OR kind = 'follow' THEN power(2.0, (date_part('epoch', event_time) - 1767225600.0) / (14.0 * 86400.0)) ELSE 0.0 END) AS likes_d14,
        SUM(CASE WHEN kind = 'comment' THEN power(2.0, (date_part('epoch', event_time) - 1767225600.0) / (14.0 * 86400.0)) ELSE 0.0 END) AS comments_d14,

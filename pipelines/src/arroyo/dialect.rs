@@ -209,6 +209,10 @@ impl Rules<'_> {
         if aggregate && self.depth > 1 {
             self.say(at, format!("{name} in a subquery: Arroyo has no aggregates of aggregates"));
         }
+        if let Some(filter) = &function.filter {
+            let instead = format!("write SUM(CASE WHEN {filter} THEN 1 ELSE 0 END)");
+            self.say(at, format!("{name} FILTER: Arroyo takes it, leaves it out without a word and adds up every row; {instead}"));
+        }
         if let FunctionArguments::List(list) = &function.args {
             if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
                 self.say(at, format!("{name}(DISTINCT …) does not add up over micro-batches, and SUM of it ends an Arroyo job"));

@@ -32,12 +32,12 @@ async fn every_feature_file_is_in_the_dialect_of_all_three_runtimes() {
     assert_eq!(looked_at, feature_sets().len());
 }
 
-const GOOD: &str = "SELECT actor_id AS user_id, COUNT(*) AS version, COUNT(*) FILTER (WHERE kind = 'like') AS likes,\n  SUM(CASE WHEN kind = 'like' THEN power(2.0, 1.5) ELSE 0.0 END) AS warm\nFROM interactions\nGROUP BY actor_id";
+const GOOD: &str = "SELECT actor_id AS user_id, COUNT(*) AS version, SUM(CASE WHEN kind = 'like' THEN 1 ELSE 0 END) AS likes,\n  SUM(CASE WHEN kind = 'like' THEN power(2.0, 1.5) ELSE 0.0 END) AS warm\nFROM interactions\nGROUP BY actor_id";
 
 #[test]
 fn what_arroyo_refuses_or_computes_wrongly_is_found_where_it_stands() {
     assert_eq!(dialect::check(&set(GOOD)), []);
-    let likes = "COUNT(*) FILTER (WHERE kind = 'like') AS likes";
+    let likes = "SUM(CASE WHEN kind = 'like' THEN 1 ELSE 0 END) AS likes";
     let with = |value: &str| GOOD.replace(likes, value);
     let after = |tail: &str| format!("{GOOD}\n{tail}");
     let cases: Vec<(String, &str, u64)> = vec![
@@ -57,6 +57,8 @@ fn what_arroyo_refuses_or_computes_wrongly_is_found_where_it_stands() {
         (with("SUM(CASE WHEN EXISTS (SELECT 1 FROM interactions) THEN 1 ELSE 0 END) AS likes"), "EXISTS", 1),
         (with("SUM((SELECT position FROM interactions)) AS likes"), "a subquery as a value", 1),
         (with("SUM(CASE WHEN event_time > now() THEN 1 ELSE 0 END) AS likes"), "now gives another value", 1),
+        (with("COUNT(*) FILTER (WHERE kind = 'like') AS likes"), "write SUM(CASE WHEN kind = 'like' THEN 1 ELSE 0 END)", 1),
+        (with("SUM(position) FILTER (WHERE kind = 'like') AS likes"), "sum FILTER", 1),
         (with("COUNT(*)"), "needs a name", 1),
         (after("ORDER BY actor_id"), "ORDER BY", 5),
         (after("LIMIT 3"), "LIMIT", 5),

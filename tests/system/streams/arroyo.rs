@@ -8,11 +8,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use features::row::FeatureRow;
-use features::sets::{FeatureSet, feature_set};
+use features::sets::{FeatureSet, feature_set, feature_sets};
 use features::topic::Topic;
 use pipelines::arroyo::Surroundings;
 use pipelines::generations;
 use serving::arroyo::{Action, Client, Operator, Settings, Source, Tell};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::town::{Dice, Town, counted, events, garbage, reported, same, until};
 use crate::layout::root;
@@ -23,7 +24,7 @@ const ADDRESS: &str = "HONGNIANG_TEST_ARROYO_URL";
 const FOLDER: &str = "HONGNIANG_TEST_ARROYO_FOLDER";
 
 /// There is one cluster.
-static CLUSTER: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+static CLUSTER: Mutex<()> = Mutex::const_new(());
 
 /// Room for a machine that does other things besides; it takes a minute or two.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -40,13 +41,17 @@ impl Tell for Aloud {
     }
 }
 
-fn operator() -> Option<Operator<'static>> {
+/// The cluster, without what an earlier test may have left there, for one test at a time.
+async fn cluster() -> Option<(Operator<'static>, MutexGuard<'static, ()>)> {
     let Ok(url) = std::env::var(ADDRESS) else {
         tests::parts::skipped(&format!("{ADDRESS} names no Arroyo cluster"));
         return None;
     };
+    let alone = CLUSTER.lock().await;
     let settings = Settings { checkpoint_s: 3, patience: PATIENCE, ..Settings::default() };
-    Some(Operator { client: Client::new(&url, None).unwrap(), settings, tell: &Aloud })
+    let operator = Operator { client: Client::new(&url, None).unwrap(), settings, tell: &Aloud };
+    operator.stop(&[], true).await.unwrap();
+    Some((operator, alone))
 }
 
 /// The rows of one generation, as soon as they have counted as much as `batch`.
@@ -91,12 +96,11 @@ fn start(folder: &Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_cluster_goes_on_from_its_checkpoints_and_equals_batch() {
-    let Some(operator) = operator() else { return };
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else {
         tests::parts::skipped(&format!("{FOLDER} names no folder of a cluster that may be killed"));
         return;
     };
-    let _alone = CLUSTER.lock().await;
+    let Some((operator, _alone)) = cluster().await else { return };
     let mut dice = Dice::thrown("arroyo is killed");
     let town = Town::begin().await;
     let (gate, lake) = (town.gate(), town.lake_writer());
@@ -125,12 +129,11 @@ async fn a_killed_cluster_goes_on_from_its_checkpoints_and_equals_batch() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn arroyo_computes_what_batch_computes_and_a_changed_file_takes_over() {
-    let Some(operator) = operator() else { return };
-    let _alone = CLUSTER.lock().await;
+    let Some((operator, _alone)) = cluster().await else { return };
     let mut dice = Dice::thrown("arroyo equals batch");
     let town = Town::begin().await;
     let (gate, lake) = (town.gate(), town.lake_writer());
-    let sets = [feature_set("popularity").unwrap(), feature_set("tag_affinity").unwrap()];
+    let sets: Vec<&FeatureSet> = feature_sets().iter().collect();
     let events = events(&mut dice, 3_000);
     let mut inbox = Vec::new();
     for event in &events {
@@ -147,15 +150,17 @@ async fn arroyo_computes_what_batch_computes_and_a_changed_file_takes_over() {
     assert!(made.iter().all(|o| o.action == Action::Create && o.generation == 1), "{made:?}");
     town.report(inbox[half..].to_vec()).await;
     stored(&town, events.len()).await;
-    for set in sets {
+    for set in &sets {
         let batch = town.over_the_lake(set).await;
         same(&set.name, &rows(&town, set, 1, &batch).await, &batch);
     }
     // Restarts from checkpoints lose and double nothing.
-    let names = sets.map(|set| set.name.clone());
+    let names = ["popularity".to_owned(), "tag_affinity".to_owned()];
     operator.recycle(&names).await.unwrap();
-    let changed = FeatureSet { sql: sets[0].sql.replace("kind = 'pass'", "kind = 'block'"), ..sets[0].clone() };
-    assert_ne!(changed.sql, sets[0].sql);
+    let popularity = feature_set("popularity").unwrap();
+    let passes = "SUM(CASE WHEN kind = 'pass' THEN 1 ELSE 0 END) AS passes,";
+    let changed = FeatureSet { sql: popularity.sql.replace(passes, "COUNT(position) AS passes,"), ..popularity.clone() };
+    assert_ne!(changed.sql, popularity.sql);
     let replaced = operator.deploy(&[&changed], &source).await.unwrap();
     assert_eq!((replaced[0].action, replaced[0].generation), (Action::Replace, 2));
     assert_eq!(generations::announced(&town.bus).await.unwrap().of("popularity"), 2);
@@ -165,6 +170,7 @@ async fn arroyo_computes_what_batch_computes_and_a_changed_file_takes_over() {
     there.retain(|_, row| row.generation == 2);
     same("changed", &there, &batch);
     let left = operator.stop(&names, true).await.unwrap();
+    operator.stop(&[], true).await.unwrap();
     assert_eq!(left.iter().map(|k| (k.name.set.as_str(), k.name.generation)).collect::<Vec<_>>(), [("popularity", 2), ("tag_affinity", 1)]);
     for job in [gate, lake] {
         job.end().await;
