@@ -13,6 +13,10 @@ use super::client::{Client, Job, Known};
 use super::error::ArroyoError;
 use super::plan::{Action, Step, plan};
 
+/// A checkpoint of Arroyo's Kafka source has the offsets of those partitions that gave a record since the last start, and no others.
+const AGAIN: &str = "was started before: partitions that had no record since then are counted once more now; `hongniang pipeline verify` tells, and \
+                     `hongniang pipeline deploy --anew` counts from the beginning";
+
 /// How pipelines are to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -20,6 +24,8 @@ pub struct Settings {
     pub parallelism: u64,
     /// Seconds between checkpoints.
     pub checkpoint_s: u64,
+    /// Whether pipelines are replaced although nothing changed, by others that count from the beginning.
+    pub anew: bool,
     /// How long a pipeline may take to come to another state, or to make any progress.
     pub patience: Duration,
     /// How often it is looked at meanwhile.
@@ -35,7 +41,7 @@ impl Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { parallelism: 1, checkpoint_s: 10, patience: Duration::from_secs(300), look: Duration::from_millis(500) }
+        Self { parallelism: 1, checkpoint_s: 10, anew: false, patience: Duration::from_secs(300), look: Duration::from_millis(500) }
     }
 }
 
@@ -245,11 +251,14 @@ impl Operator<'_> {
                 self.tell.line(&format!("{} is {} and left as it is; `hongniang pipeline deploy` starts it", known.name, known.state()));
                 continue;
             }
-            let begun = Instant::now();
+            let (begun, starts) = (Instant::now(), known.job.as_ref().map_or(0, |job| job.run_id));
             self.end(known).await?;
             self.client.stop(known, "none").await?;
             known.job = Some(self.until_running(known).await?);
             self.tell.line(&format!("{} rested for {:.1} s", known.name, begun.elapsed().as_secs_f64()));
+            if starts > 1 {
+                self.tell.line(&format!("{}: {AGAIN}", known.name));
+            }
         }
         Ok(all)
     }

@@ -13,7 +13,7 @@ use super::operate::Settings;
 pub enum Action {
     /// No pipeline is there: make one.
     Create,
-    /// The text changed: make another, and let it take over once it has caught up.
+    /// The text changed, or it is to be counted anew: make another, and let it take over once it has caught up.
     Replace,
     /// It is stopped: start it.
     Start,
@@ -68,8 +68,13 @@ fn for_set(wanted: &PipelineName, known: &[Known], announced: &Generations, sett
     let Some(newest) = mine.pop() else {
         return step(Action::Create, "none is there".to_owned(), None, Vec::new());
     };
-    if newest.name.fingerprint != wanted.fingerprint {
-        let reason = format!("its text is {}, that of {} is {}", wanted.fingerprint, newest.name, newest.name.fingerprint);
+    let changed = newest.name.fingerprint != wanted.fingerprint;
+    if changed || settings.anew {
+        let reason = if changed {
+            format!("its text is {}, that of {} is {}", wanted.fingerprint, newest.name, newest.name.fingerprint)
+        } else {
+            format!("{} is to be counted anew", newest.name)
+        };
         mine.push(newest);
         return step(Action::Replace, reason, None, mine);
     }

@@ -335,6 +335,10 @@ async fn stopping_starting_recycling_and_adjusting() {
     operator.deploy(&two(), &source).await.unwrap();
     let recycled = operator.recycle(&[]).await.unwrap();
     assert!(recycled.iter().all(|k| k.job.as_ref().is_some_and(|job| job.run_id == 2 && job.runs())), "{recycled:?}");
+    let warned = || lines.0.lock().unwrap().iter().filter(|line| line.contains("deploy --anew")).count();
+    assert_eq!(warned(), 0, "of its first start a pipeline knows every partition");
+    operator.recycle(&["given".to_owned()]).await.unwrap();
+    assert_eq!(warned(), 1);
     let stopped = operator.stop(&["given".to_owned()], false).await.unwrap();
     assert_eq!((stopped.len(), stopped[0].state()), (1, "Stopped"));
     let left = operator.recycle(&["given".to_owned()]).await.unwrap();
@@ -346,6 +350,11 @@ async fn stopping_starting_recycling_and_adjusting() {
     assert!(steps.iter().all(|s| s.action == Action::Adjust && s.reason == "parallelism 1 → 3"), "{steps:?}");
     operator.deploy(&two(), &source).await.unwrap();
     assert!(world.lock().unwrap().pipelines.iter().all(|p| p.parallelism == 3 && p.interval == 10_000_000));
+    operator.settings.anew = true;
+    let anew = operator.diff(&two(), &source).await.unwrap();
+    assert!(anew.iter().all(|s| s.action == Action::Replace && s.goes.len() == 1 && s.reason.ends_with("counted anew")), "{anew:?}");
+    operator.settings.anew = false;
+    assert!(operator.diff(&two(), &source).await.unwrap().iter().all(|s| s.action == Action::Keep));
     // One that does not come to a checkpoint is stopped without.
     world.lock().unwrap().stuck = true;
     operator.settings.patience = Duration::from_millis(200);

@@ -119,6 +119,9 @@ pub(super) struct DeployArgs {
     bootstrap: BootstrapArgs,
     #[command(flatten)]
     shape: ShapeArgs,
+    /// Replaces pipelines although nothing changed, by others that count from the beginning and take over once they have caught up.
+    #[arg(long)]
+    anew: bool,
     /// Only says what would be done.
     #[arg(long)]
     dry_run: bool,
@@ -133,6 +136,9 @@ pub(super) struct DiffArgs {
     bootstrap: BootstrapArgs,
     #[command(flatten)]
     shape: ShapeArgs,
+    /// Replaces pipelines although nothing changed, by others that count from the beginning and take over once they have caught up.
+    #[arg(long)]
+    anew: bool,
 }
 
 /// Flags of `stop`.
@@ -281,12 +287,13 @@ pub(super) fn shaped<'a>(cluster: &ClusterArgs, shape: &ShapeArgs, told: &'a Tol
 }
 
 pub(super) async fn deploy(global: &Global, args: DeployArgs) -> anyhow::Result<()> {
-    let DeployArgs { cluster, bootstrap, shape, dry_run } = args;
+    let DeployArgs { cluster, bootstrap, shape, anew, dry_run } = args;
     if dry_run {
-        return diff(global, DiffArgs { cluster, bootstrap, shape }).await;
+        return diff(global, DiffArgs { cluster, bootstrap, shape, anew }).await;
     }
     let (config, told) = (global.load()?, Told::new());
-    let operator = shaped(&cluster, &shape, &told)?;
+    let mut operator = shaped(&cluster, &shape, &told)?;
+    operator.settings.anew = anew;
     let runtime = config.features.runtime;
     let log = log(&config).await?;
     let around = around(&Config { kafka: log.bus.config().clone(), ..config }, &bootstrap)?;
@@ -309,7 +316,8 @@ fn remind(runtime: FeatureRuntime) {
 
 pub(super) async fn diff(global: &Global, args: DiffArgs) -> anyhow::Result<()> {
     let (config, told) = (global.load()?, Told::new());
-    let operator = shaped(&args.cluster, &args.shape, &told)?;
+    let mut operator = shaped(&args.cluster, &args.shape, &told)?;
+    operator.settings.anew = args.anew;
     let log = log(&config).await?;
     let around = around(&Config { kafka: log.bus.config().clone(), ..config }, &args.bootstrap)?;
     let steps = operator.diff(&Operator::sets(&args.cluster.features)?, &Source { bus: &log.bus, around: &around }).await?;

@@ -83,7 +83,8 @@ pub(super) async fn verify(global: &Global, args: &VerifyArgs) -> anyhow::Result
     let differ = rows.iter().map(VerifyRow::differs).sum::<usize>();
     anyhow::ensure!(
         differ == 0,
-        "stream and batch differ on {differ} keys; where jobs are running, what came last is in one of them first: --patience 120 looks again"
+        "stream and batch differ on {differ} keys; where jobs are running, what came last is in one of them first: --patience 120 looks again. \
+         Where Arroyo computes and was restarted, it may have counted events twice: `hongniang pipeline deploy --anew --features …` counts them anew"
     );
     Ok(())
 }
