@@ -12,6 +12,7 @@ pub mod event;
 pub mod generation;
 pub mod ids;
 pub mod manifest;
+pub mod moderation;
 pub mod portrait;
 pub mod profile;
 pub mod row;
