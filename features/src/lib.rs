@@ -15,6 +15,7 @@ pub mod manifest;
 pub mod moderation;
 pub mod portrait;
 pub mod profile;
+pub mod relations;
 pub mod row;
 pub mod sets;
 pub mod text;

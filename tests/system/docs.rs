@@ -43,6 +43,11 @@ fn query_md_has_the_functions() {
 }
 
 #[test]
+fn relations_md_has_the_states_and_rules() {
+    holds_generated("docs/RELATIONS.md", "features/src/relations/rules.rs", &features::relations::markdown());
+}
+
+#[test]
 fn dataset_md_has_the_columns() {
     holds_generated("docs/DATASET.md", "serving/src/dataset/columns.rs", &serving::dataset::columns_markdown());
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use features::ids::derived_event_id;
+use features::relations::{Act, Pair, Side};
 use proptest::prelude::*;
 
 fn event(actor: u64, target: u64, kind: InteractionKind, second: i64) -> InteractionEvent {
@@ -109,6 +110,23 @@ fn events() -> impl Strategy<Value = Vec<InteractionEvent>> {
 }
 
 proptest! {
+    /// What the rules of relations publish is all the ledger needs: it comes to the same without knowing them.
+    #[test]
+    fn relations_are_those_of_the_rules(history in prop::collection::vec((any::<bool>(), prop::sample::select(Act::ALL.to_vec())), 0..60)) {
+        let (ledger, mut pair) = (Ledger::default(), Pair::default());
+        let (a, b) = (UserId(1), UserId(2));
+        for (second, (theirs, act)) in history.into_iter().enumerate() {
+            let outcome = if theirs { pair.after_theirs(act) } else { pair.after(act) };
+            let (actor, target) = if theirs { (b, a) } else { (a, b) };
+            let events = outcome.publish.iter().map(|kind| event(actor.0, target.0, *kind, i64::try_from(second).unwrap()));
+            ledger.apply_all(&events.collect::<Vec<_>>());
+            pair = outcome.after.unwrap_or(pair);
+            let follows = (pair.mine == Side::Follows, pair.theirs == Side::Follows);
+            prop_assert_eq!((ledger.likes(a, b), ledger.likes(b, a)), follows);
+            prop_assert_eq!((ledger.friends(a, b), ledger.blocked(b, a)), (pair.are_friends(), pair.is_blocked()));
+        }
+    }
+
     #[test]
     fn order_and_repetition_do_not_matter(events in events(), seed in any::<u64>()) {
         let (forward, shuffled) = (Ledger::default(), Ledger::default());
