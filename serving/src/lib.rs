@@ -12,6 +12,7 @@ pub mod http;
 pub mod import;
 pub mod interactions;
 pub mod models;
+pub mod moderation;
 pub mod moments;
 pub mod ops;
 pub mod recommend;

@@ -18,6 +18,7 @@ use ranker::Recommender;
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::moderation::Moderator;
 use crate::recommend::Decks;
 use crate::sink::EventSink;
 
@@ -100,6 +101,8 @@ pub struct App {
     pub decks: Arc<Decks>,
     /// Who is not to be shown although the table may still know them.
     pub erased: Erased,
+    /// Judges what people write.
+    pub moderator: Arc<Moderator>,
     /// How far the node has come.
     pub readiness: Readiness,
     /// Renders metrics.

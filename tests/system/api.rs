@@ -4,6 +4,7 @@ mod bad_input;
 mod features;
 mod fresh;
 mod journeys;
+mod moderation;
 mod outage;
 mod places;
 mod random;

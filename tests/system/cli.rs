@@ -40,6 +40,34 @@ fn help_and_mistakes_of_the_command_line() {
 }
 
 #[test]
+fn texts_are_judged_as_the_configuration_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let judge = |words: &[&str]| run(folder.path(), &[&["moderate", "--format", "json"][..], words].concat());
+    let good = judge(&["周末一起爬山吗？", "What a view!"]).well().json();
+    assert!(good.as_array().unwrap().iter().all(|row| row["verdict"] == "accept" && row["categories"] == ""), "{good}");
+    let bad = judge(&["--kind", "nickname", "加 Ｖ 信 abc123"]);
+    assert_eq!(bad.code, Some(3), "{}", bad.err);
+    assert_eq!((&bad.json()[0]["verdict"], &bad.json()[0]["categories"]), (&json!("refuse"), &json!("contact")));
+    assert_eq!(bad.json()[0]["normalised"], "加 v 信 abc123");
+    let flagged = judge(&["--kind", "moment", "加 Ｖ 信 abc123"]).well().json();
+    assert_eq!(flagged[0]["verdict"], "flag");
+    std::fs::write(folder.path().join("own.txt"), "[other]\n菠萝披萨\n").unwrap();
+    std::fs::write(
+        folder.path().join("hongniang.toml"),
+        "[moderation]\nlists = [\"own.txt\"]\n[moderation.comment]\nrefuse = [\"other\"]\n",
+    )
+    .unwrap();
+    std::fs::write(folder.path().join("texts.txt"), "菠蘿 披薩\n傻逼\n").unwrap();
+    let own = judge(&["--file", "texts.txt"]);
+    let verdicts: Vec<Value> = own.json().as_array().unwrap().iter().map(|row| row["verdict"].clone()).collect();
+    assert_eq!((own.code, verdicts), (Some(3), vec![json!("refuse"), json!("flag")]));
+    let csv = run(folder.path(), &["moderate", "--format", "csv", "hello"]).well().out;
+    assert_eq!(csv.lines().next(), Some("number,verdict,categories,entries,normalised"));
+    std::fs::write(folder.path().join("own.txt"), "[food]\n菠萝披萨\n").unwrap();
+    judge(&["x"]).fails_naming(&["own.txt:1", "[food]"]);
+}
+
+#[test]
 fn lists_come_in_three_forms() {
     let folder = tempfile::tempdir().unwrap();
     let jobs = run(folder.path(), &["pipeline", "list", "--format", "json"]).well().json();

@@ -13,6 +13,7 @@ mod experiments;
 mod import;
 mod lake;
 mod models;
+mod moderate;
 mod off_policy;
 mod pipeline;
 mod query;
@@ -107,6 +108,8 @@ enum Command {
     /// Text encoders: get, list.
     #[command(subcommand)]
     Models(models::ModelsCommand),
+    /// What the moderation finds in texts, and what would follow.
+    Moderate(moderate::ModerateArgs),
     /// Lets a simulated town grow: people, Moments, likes.
     Simulate(simulate::SimulateArgs),
     /// Brings recorded data in: events as JSON lines, CSV or Parquet, and data sets of others in their own form.
@@ -175,6 +178,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::DeadLetters(command) => dead_letters::run(&global, command).await?,
         Command::Backfill(args) => backfill::run(&global, args).await?,
         Command::Models(command) => models::run(command).await?,
+        Command::Moderate(args) => return moderate::run(&global, args),
         Command::Simulate(args) => simulate::run(&global, args).await?,
         Command::Import(command) => import::run(&global, command).await?,
         Command::Experiments(command) => experiments::run(&global, command).await?,

@@ -8,6 +8,9 @@ use features::validate::FieldError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// The code of texts that the moderation does not accept.
+pub(crate) const TEXT_REFUSED: &str = "text_refused";
+
 /// The body of every error.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
@@ -36,6 +39,8 @@ pub enum ApiError {
     Malformed(StatusCode, String),
     /// Fields that break a rule.
     Invalid(Vec<FieldError>),
+    /// Texts that are not accepted, by the moderation.
+    TextRefused(Vec<FieldError>),
     /// An `Idempotency-Key` used for another request.
     KeyReused,
     /// More requests at the same time than are taken.
@@ -76,6 +81,9 @@ impl ApiError {
                 _ => ("malformed", "The request cannot be read", 400, detail.clone()),
             },
             Self::Invalid(_) => ("invalid_fields", "Some fields are not as they must be", 422, String::new()),
+            Self::TextRefused(_) => {
+                (TEXT_REFUSED, "Some of the text is not accepted", 422, "change the fields as each says, then send it again".to_owned())
+            }
             Self::KeyReused => (
                 "idempotency_key_reused",
                 "This Idempotency-Key belongs to another request",
@@ -86,7 +94,7 @@ impl ApiError {
             Self::Unavailable(detail) => ("unavailable", "Not now; try again", 503, detail.clone()),
             Self::Internal(_) => ("internal", "Something went wrong here", 500, "the log has the details, by X-Request-ID".to_owned()),
         };
-        let fields = if let Self::Invalid(fields) = self { fields.clone() } else { Vec::new() };
+        let fields = if let Self::Invalid(fields) | Self::TextRefused(fields) = self { fields.clone() } else { Vec::new() };
         Problem { code, title, status, detail, fields }
     }
 }

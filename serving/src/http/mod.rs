@@ -7,6 +7,7 @@ mod frame;
 mod idempotency;
 
 pub(crate) use self::auth::is_known;
+pub(crate) use self::error::TEXT_REFUSED;
 pub use self::error::{ApiError, Problem};
 pub use self::extract::{Body, EventIds, Params, Part, RequestId};
 pub use self::frame::{openapi, router};

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use features::event::Event;
 use features::ids::EventId;
 use features::validate::FieldError;
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::service::{self, Item, Sign};
+use super::service::{self, Checked, Item, Sign};
 use crate::http::{ApiError, Body, EventIds, Problem, RequestId};
 use crate::state::App;
 
@@ -47,12 +46,13 @@ struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     event_id: Option<EventId>,
+    /// Why it was refused, for programs: `invalid_fields`, `unknown_user`, `text_refused`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
     /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Vec<FieldError>>,
 }
-
-type Checked = Result<Event, Vec<FieldError>>;
 
 /// Reads and checks the items one by one; one that cannot be read spoils no other.
 fn check<T: serde::de::DeserializeOwned>(batch: Batch, judge: impl Fn(usize, T) -> Checked) -> Result<Vec<Checked>, ApiError> {
@@ -61,7 +61,7 @@ fn check<T: serde::de::DeserializeOwned>(batch: Batch, judge: impl Fn(usize, T) 
     }
     let read = |(i, value): (usize, Value)| match serde_json::from_value::<T>(value) {
         Ok(item) => judge(i, item),
-        Err(error) => Err(vec![FieldError { field: format!("items[{i}]"), message: error.to_string() }]),
+        Err(error) => Err(vec![FieldError { field: format!("items[{i}]"), message: error.to_string() }].into()),
     };
     Ok(batch.items.into_iter().enumerate().map(read).collect())
 }
@@ -70,8 +70,8 @@ async fn accept(app: &App, checked: Vec<Checked>) -> Result<Json<Results>, ApiEr
     service::accept(app, &checked).await?;
     let accepted = checked.iter().filter(|c| c.is_ok()).count();
     let outcome = |c: Checked| match c {
-        Ok(event) => Outcome { event_id: Some(event.event_id()), error: None },
-        Err(fields) => Outcome { event_id: None, error: Some(fields) },
+        Ok(event) => Outcome { event_id: Some(event.event_id()), code: None, error: None },
+        Err(refusal) => Outcome { event_id: None, code: Some(refusal.code), error: Some(refusal.fields) },
     };
     Ok(Json(Results { items: checked.into_iter().map(outcome).collect(), accepted }))
 }

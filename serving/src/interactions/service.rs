@@ -9,6 +9,8 @@ use features::validate::{FieldError, validate};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::http::TEXT_REFUSED;
+use crate::moderation::TextKind;
 use crate::state::App;
 
 /// Something somebody did to somebody.
@@ -55,10 +57,31 @@ pub(super) struct Sign {
     pub(super) event_time: Option<DateTime<Utc>>,
 }
 
-type Checked = Result<Event, Vec<FieldError>>;
+/// Why an item is not accepted.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// Stable, for programs: the codes of problems.
+    pub(super) code: &'static str,
+    /// What is wrong.
+    pub(super) fields: Vec<FieldError>,
+}
 
-fn unknown(field: &str, user: UserId) -> Vec<FieldError> {
-    vec![FieldError { field: field.to_owned(), message: format!("there is no user {user}") }]
+impl From<Vec<FieldError>> for Refusal {
+    fn from(fields: Vec<FieldError>) -> Self {
+        Self { code: "invalid_fields", fields }
+    }
+}
+
+impl Refusal {
+    fn field(field: &str, message: impl Into<String>) -> Self {
+        vec![FieldError { field: field.to_owned(), message: message.into() }].into()
+    }
+}
+
+pub(super) type Checked = Result<Event, Refusal>;
+
+fn unknown(field: &str, user: UserId) -> Refusal {
+    Refusal { code: "unknown_user", ..Refusal::field(field, format!("there is no user {user}")) }
 }
 
 /// An interaction as an event, or what is wrong with it.
@@ -71,7 +94,7 @@ pub(super) fn interaction(app: &App, item: Item, event_id: EventId, request_id: 
     let protects =
         matches!(item.kind, InteractionKind::Block | InteractionKind::Unblock | InteractionKind::Report | InteractionKind::Unfollow);
     if !protects && app.indexes.ledger.blocked(item.actor_id, item.target_id) {
-        return Err(vec![FieldError { field: "target_id".to_owned(), message: "is not available to the actor".to_owned() }]);
+        return Err(Refusal::field("target_id", "is not available to the actor"));
     }
     let moment_tags = item.moment_id.and_then(|m| app.indexes.text.moment(m).ok().flatten()).map(|m| m.tags);
     let tags = item.tags.or(moment_tags).unwrap_or_else(|| target.tags.clone());
@@ -84,7 +107,13 @@ pub(super) fn interaction(app: &App, item: Item, event_id: EventId, request_id: 
         position: item.position,
         ..InteractionEvent::new(item.event_id.unwrap_or(event_id), item.event_time.unwrap_or(now), item.kind, item.actor_id, item.target_id)
     });
-    validate(&event, now).map(|()| event)
+    validate(&event, now)?;
+    let written = matches!(item.kind, InteractionKind::Comment | InteractionKind::Reply).then_some(&event);
+    if let Some(Event::Interaction(InteractionEvent { text: Some(text), .. })) = written {
+        let judged = app.moderator.check(TextKind::Comment, [("text", text.as_str())]);
+        judged.map_err(|fields| Refusal { code: TEXT_REFUSED, fields })?;
+    }
+    Ok(event)
 }
 
 /// A sign of life as an event, or what is wrong with it.
@@ -101,7 +130,8 @@ pub(super) fn sign(app: &App, sign: Sign, event_id: EventId, request_id: Option<
         user_id: sign.user_id,
         position: sign.position,
     });
-    validate(&event, now).map(|()| event)
+    validate(&event, now)?;
+    Ok(event)
 }
 
 /// Makes the good ones durable, then lets them count.

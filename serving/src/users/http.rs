@@ -15,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::http::{ApiError, Body, EventIds, Params, Part, Problem, RequestId};
+use crate::moderation::TextKind;
 use crate::state::App;
 
 /// Profiles looked at under one lock.
@@ -35,6 +36,17 @@ fn outward(user_id: UserId, mut profile: Profile) -> Json<UserProfile> {
     Json(UserProfile { user_id, profile })
 }
 
+/// Refuses a profile with words that are not accepted.
+fn moderate(app: &App, profile: &Profile) -> Result<(), ApiError> {
+    let texts = [("bio", &profile.bio), ("occupation", &profile.occupation), ("city", &profile.city)];
+    let texts = texts.into_iter().filter_map(|(field, text)| Some((field, text.as_deref()?)));
+    let texts = texts.chain(profile.tags.iter().map(|tag| ("tags", tag.as_str())));
+    let parts =
+        [app.moderator.check(TextKind::Nickname, [("nickname", profile.nickname.as_str())]), app.moderator.check(TextKind::Bio, texts)];
+    let refused: Vec<_> = parts.into_iter().filter_map(Result::err).flatten().collect();
+    if refused.is_empty() { Ok(()) } else { Err(ApiError::TextRefused(refused)) }
+}
+
 /// Makes or replaces a profile. The answer has the position snapped to the centre of its cell; the platform keeps the exact one.
 #[utoipa::path(put, path = "/v1/users/{id}", tag = "users", params(("id" = String, Path, description = "User id")), request_body = Profile, responses(
     (status = 200, body = UserProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
@@ -48,6 +60,7 @@ async fn put_user(
     let user_id = user_id(&id)?;
     let now = app.now();
     validate_profile(&profile, now, "").map_err(ApiError::Invalid)?;
+    moderate(&app, &profile)?;
     let event = ProfileEvent {
         event_id: ids.get(0),
         event_time: now,

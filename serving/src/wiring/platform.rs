@@ -24,6 +24,7 @@ use super::jobs;
 use crate::config::Config;
 use crate::flight;
 use crate::models::ModelStore;
+use crate::moderation::Moderator;
 use crate::recommend::{Decks, KeptRates, make_ahead};
 use crate::sink::EventSink;
 use crate::state::{App, Erased, Indexes, Readiness};
@@ -167,6 +168,7 @@ impl Platform {
         let app = App {
             recommender: Arc::new(Recommender::new(parts, &config.ranker)?),
             decks: Arc::new(Decks::new(&config.recommend)),
+            moderator: Arc::new(Moderator::new(&config.moderation)?),
             config: Arc::new(config),
             indexes,
             encoder,
