@@ -216,8 +216,13 @@ fn is_id(after: &str, sure: Sure) -> bool {
         rest = next.trim_start();
         sign = true;
     }
-    let id: String =
-        rest.chars().map(|c| digit(c).unwrap_or(c)).take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')).collect();
+    // No id is longer; a text may be one long run after each of many names.
+    let id: String = rest
+        .chars()
+        .take(64)
+        .map(|c| digit(c).unwrap_or(c))
+        .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+        .collect();
     let id = id.trim_matches(['-', '.']);
     let digits = id.chars().filter(char::is_ascii_digit).count();
     let named = id.len() >= 5 && digits >= 1 && id.len() > digits;

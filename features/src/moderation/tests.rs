@@ -145,3 +145,14 @@ fn what_is_found_names_the_entry_and_never_the_text() {
         assert!(!category.remedy().is_empty());
     }
 }
+
+/// Twenty times what a Moment may have, made of one part over and over. No time is measured, but an id that were read to the end after each of
+/// fifty thousand names would take minutes.
+#[test]
+fn texts_made_to_be_slow_are_judged() {
+    let screen = screen();
+    for part in ["v-", "微信-", "fuck ", "f.", "1 3 ", "+1", "a*", "傻逼", "做爱心", "@a."] {
+        let text = part.repeat(100_000 / part.len());
+        assert!(screen.look(&text).len() <= 10, "each entry is told once: {part}");
+    }
+}
