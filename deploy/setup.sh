@@ -7,7 +7,7 @@ what=${1:?usage: setup.sh build|test}
 
 # command=debian package
 build_parts=(cc=gcc c++=g++ make=make cmake=cmake pkg-config=pkg-config protoc=protobuf-compiler python3=python3 curl=curl)
-test_parts=(kcat=kcat java=openjdk-17-jre-headless mvn=maven chromium=chromium chromedriver=chromium-driver)
+test_parts=(kcat=kcat java=openjdk-17-jre-headless mvn=maven chromium=chromium chromedriver=chromium-driver mariadb-install-db=mariadb-server)
 
 parts=("${build_parts[@]}")
 [ "$what" = test ] && parts=("${test_parts[@]}")

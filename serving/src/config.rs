@@ -21,6 +21,7 @@ use ranker::RankerConfig;
 use serde::{Deserialize, Serialize};
 
 pub use self::runtime::{FeatureRuntime, FeaturesConfig};
+use crate::db::DatabaseConfig;
 use crate::moderation::ModerationConfig;
 
 /// The key that works until another is configured; only ever on loopback.
@@ -37,6 +38,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The API.
     pub http: HttpConfig,
+    /// The tables.
+    pub database: DatabaseConfig,
     /// The event log; without `brokers` the embedded broker.
     pub kafka: BusConfig,
     /// The embedded broker.
@@ -190,6 +193,7 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("hongniang-data"),
             http: HttpConfig::default(),
+            database: DatabaseConfig::default(),
             kafka: BusConfig { brokers: String::new(), ..BusConfig::default() },
             broker: EmbeddedConfig::default(),
             gate: GateConfig::default(),
@@ -275,6 +279,11 @@ pub enum ConfigFault {
     },
 }
 
+/// What a section finds wrong with itself.
+fn of_section((field, reason): (&'static str, String)) -> ConfigFault {
+    ConfigFault::Value { field, reason }
+}
+
 impl Config {
     /// Reads the configuration: the defaults, then `file` (or `hongniang.toml` here, if there is one), then the environment, then `flags`.
     ///
@@ -293,6 +302,7 @@ impl Config {
 
     fn validate(&self) -> Result<(), ConfigFault> {
         let wrong = |field, reason: &str| Err(ConfigFault::Value { field, reason: reason.to_owned() });
+        self.database.check().map_err(of_section)?;
         let keys = &self.http.service_keys;
         if keys.is_empty() || keys.iter().any(|k| k.trim().is_empty()) {
             return wrong("http.service_keys", "needs at least one key, and no empty one");

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod commands;
 pub mod config;
 pub mod dataset;
+pub mod db;
 pub mod eval;
 pub mod experiments;
 pub mod flight;

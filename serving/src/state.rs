@@ -18,6 +18,7 @@ use ranker::Recommender;
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::db::Db;
 use crate::moderation::Moderator;
 use crate::recommend::Decks;
 use crate::sink::EventSink;
@@ -93,6 +94,8 @@ pub struct App {
     pub indexes: Indexes,
     /// The text encoder.
     pub encoder: Arc<dyn TextEncoder>,
+    /// Tables.
+    pub db: Db,
     /// Where events go.
     pub sink: Arc<EventSink>,
     /// Makes decks.

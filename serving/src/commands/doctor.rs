@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::Global;
 use super::report::{ReportArgs, print};
 use crate::config::Config;
+use crate::db::{self, Db, Kind, State};
 use crate::models::ModelStore;
 
 /// Flags of `doctor`.
@@ -45,6 +46,7 @@ pub(super) async fn run(global: &Global, args: &DoctorArgs) -> anyhow::Result<Ex
             finding("disk", room(&config.data_dir)),
             finding("model", model(&config)),
             finding("event log", log(&config).await),
+            finding("database", database(&config).await),
             finding("address", address(&config)),
         ],
     };
@@ -94,6 +96,22 @@ async fn log(config: &Config) -> Result<String, String> {
     }
     let bus = Bus::new(config.kafka.clone()).map_err(|e| e.to_string())?;
     bus.ping(Duration::from_secs(5)).await.map(|()| format!("{} answers", config.kafka.brokers)).map_err(|e| e.to_string())
+}
+
+async fn database(config: &Config) -> Result<String, String> {
+    let (settings, place) = (&config.database, config.database.shown(&config.data_dir));
+    let embedded = settings.kind()? == Kind::Sqlite;
+    if embedded && !settings.file(&config.data_dir).exists() {
+        return Ok(format!("{place} is made at the first start"));
+    }
+    let db = Db::open(settings, &config.data_dir).await.map_err(|e| e.to_string())?;
+    let told = db::status(&db).await;
+    db.close().await;
+    match told.map_err(|e| e.to_string())?.iter().filter(|m| m.state == State::Pending).count() {
+        0 => Ok(format!("{place} is up to date")),
+        missing if embedded || settings.migrate => Ok(format!("{place} lacks {missing} migrations; the next start applies them")),
+        missing => Err(format!("{place} lacks {missing} migrations; run `hongniang migrate up`")),
+    }
 }
 
 fn address(config: &Config) -> Result<String, String> {

@@ -12,6 +12,7 @@ mod evenings;
 mod experiments;
 mod import;
 mod lake;
+mod migrate;
 mod models;
 mod moderate;
 mod off_policy;
@@ -121,6 +122,8 @@ enum Command {
     /// The files of the lake: compact, verify, stats, snapshot.
     #[command(subcommand)]
     Lake(lake::LakeCommand),
+    /// The tables of the database: which changes are applied; apply them, take them back.
+    Migrate(migrate::MigrateArgs),
     /// SQL over the lake: one statement, a file of them, or a conversation.
     Query(query::QueryArgs),
     /// Training examples: impressions with both people as they stood before, and what followed.
@@ -183,6 +186,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Import(command) => import::run(&global, command).await?,
         Command::Experiments(command) => experiments::run(&global, command).await?,
         Command::Lake(command) => return lake::run(&global, command).await,
+        Command::Migrate(args) => migrate::run(&global, args).await?,
         Command::Query(args) => query::run(&global, args).await?,
         Command::Dataset(args) => dataset::run(&global, args).await?,
         Command::Score(args) => score::run(&global, args).await?,

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::db::{Db, outbox};
 use crate::sink::EventSink;
 use crate::state::Indexes;
 
@@ -97,6 +98,15 @@ pub(super) fn spawn_node(
     supervisor.spawn("outbox", RestartPolicy::default(), move |context| {
         let sink = Arc::clone(&sink);
         async move { sink.drain(context).await }
+    });
+}
+
+/// The job that sends what was written together with rows.
+pub(super) fn spawn_relay(supervisor: &Supervisor, db: &Db, sink: &Arc<EventSink>) {
+    let (db, sink) = (db.clone(), Arc::clone(sink));
+    supervisor.spawn(outbox::NAME, RestartPolicy::default(), move |context| {
+        let (db, sink) = (db.clone(), Arc::clone(&sink));
+        async move { outbox::run(db, &sink, context).await }
     });
 }
 

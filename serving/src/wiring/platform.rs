@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::jobs;
 use crate::config::Config;
+use crate::db::{self, Db};
 use crate::flight;
 use crate::models::ModelStore;
 use crate::moderation::Moderator;
@@ -147,6 +148,10 @@ impl Platform {
         super::put_in_place(&config.data_dir)?;
         let indexes = indexes(&config, &*encoder).await?;
         let sink = Arc::new(EventSink::new(&log.bus, &config.data_dir)?);
+        let db = Db::open(&config.database, &config.data_dir).await?;
+        db::prepare(&db, &config.database, Utc::now()).await?;
+        // What was acknowledged before the start is in the log, or in the file beside it, before the ledger is read from there.
+        db::outbox::relay(&db, &sink, Utc::now()).await?;
         let stop = CancellationToken::new();
         let supervisor = Arc::new(Supervisor::new(stop.clone(), Utc::now));
         let (table_done, table) = watch::channel(false);
@@ -154,6 +159,7 @@ impl Platform {
         let snapshots = SnapshotStore::open(&config.state_place())?;
         let shared = jobs::Shared { config: config.clone(), bus: log.bus.clone(), snapshots, encoder: Some(Arc::clone(&encoder)) };
         jobs::spawn_node(&supervisor, &shared, &indexes, Arc::clone(&sink), (table_done, ledger_done));
+        jobs::spawn_relay(&supervisor, &db, &sink);
         jobs::spawn_pipelines(&supervisor, &shared, pipelines);
         tokio::spawn(watch_lag(&supervisor, log.bus.clone(), jobs::LAG_EVERY));
         let parts = Parts {
@@ -172,6 +178,7 @@ impl Platform {
             config: Arc::new(config),
             indexes,
             encoder,
+            db,
             sink,
             erased: Erased::default(),
             readiness: Readiness { table, ledger, jobs: Arc::clone(&supervisor) },
@@ -192,6 +199,7 @@ impl Platform {
             tracing::warn!(jobs = ?late, "did not end in time; they go on from their last snapshot next time");
         }
         let Self { app, log, .. } = self;
+        app.db.close().await;
         drop(app);
         log.close().await;
     }

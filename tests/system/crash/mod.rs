@@ -3,6 +3,7 @@
 
 mod backfill;
 mod import;
+mod outbox;
 mod traffic;
 
 use std::collections::{BTreeMap, HashMap};
