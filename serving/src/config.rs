@@ -21,6 +21,7 @@ use ranker::RankerConfig;
 use serde::{Deserialize, Serialize};
 
 pub use self::runtime::{FeatureRuntime, FeaturesConfig};
+use crate::auth::AuthConfig;
 use crate::db::DatabaseConfig;
 use crate::moderation::ModerationConfig;
 
@@ -40,6 +41,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// The tables.
     pub database: DatabaseConfig,
+    /// Logins.
+    pub auth: AuthConfig,
     /// The event log; without `brokers` the embedded broker.
     pub kafka: BusConfig,
     /// The embedded broker.
@@ -194,6 +197,7 @@ impl Default for Config {
             data_dir: PathBuf::from("hongniang-data"),
             http: HttpConfig::default(),
             database: DatabaseConfig::default(),
+            auth: AuthConfig::default(),
             kafka: BusConfig { brokers: String::new(), ..BusConfig::default() },
             broker: EmbeddedConfig::default(),
             gate: GateConfig::default(),
@@ -302,7 +306,7 @@ impl Config {
 
     fn validate(&self) -> Result<(), ConfigFault> {
         let wrong = |field, reason: &str| Err(ConfigFault::Value { field, reason: reason.to_owned() });
-        self.database.check().map_err(of_section)?;
+        self.database.check().and_then(|()| self.auth.check(!self.http.listen.ip().is_loopback())).map_err(of_section)?;
         let keys = &self.http.service_keys;
         if keys.is_empty() || keys.iter().any(|k| k.trim().is_empty()) {
             return wrong("http.service_keys", "needs at least one key, and no empty one");

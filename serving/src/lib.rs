@@ -1,6 +1,7 @@
 //! How it is given: the HTTP API, its rooms, the commands and the wiring of the one binary `hongniang`.
 
 pub mod arroyo;
+pub mod auth;
 pub mod bench;
 pub mod commands;
 pub mod config;

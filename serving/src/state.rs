@@ -17,6 +17,7 @@ use pipelines::supervisor::{Clock, Supervisor};
 use ranker::Recommender;
 use tokio::sync::watch;
 
+use crate::auth::Auth;
 use crate::config::Config;
 use crate::db::Db;
 use crate::moderation::Moderator;
@@ -96,6 +97,8 @@ pub struct App {
     pub encoder: Arc<dyn TextEncoder>,
     /// Tables.
     pub db: Db,
+    /// Logins and sessions.
+    pub auth: Arc<Auth>,
     /// Where events go.
     pub sink: Arc<EventSink>,
     /// Makes decks.

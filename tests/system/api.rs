@@ -1,9 +1,11 @@
 //! The API through real HTTP on a whole hongniang.
 
+mod access;
 mod bad_input;
 mod features;
 mod fresh;
 mod journeys;
+mod logins;
 mod moderation;
 mod outage;
 mod places;

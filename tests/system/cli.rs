@@ -94,6 +94,52 @@ fn lists_come_in_three_forms() {
 }
 
 #[test]
+fn tables_are_migrated_there_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let states = |words: &[&str]| {
+        let lines = run(at, &[words, &["--data-dir", "data", "--format", "json"]].concat()).well().json();
+        let state = |line: &Value| (line["version"].as_i64().unwrap(), line["state"].as_str().unwrap().to_owned());
+        lines.as_array().unwrap().iter().map(state).collect::<Vec<_>>()
+    };
+    let all = states(&["migrate"]);
+    assert!(all[0] == (1, "pending".to_owned()) && all.iter().all(|(_, state)| state == "pending"), "{all:?}");
+    assert_eq!(states(&["migrate", "up"]).len(), all.len());
+    assert!(states(&["migrate", "status"]).iter().all(|(_, state)| state == "applied"));
+    assert!(states(&["migrate", "up"]).is_empty(), "a repeat does nothing");
+    assert_eq!(states(&["migrate", "down", "--steps", "1"]), [(all.len() as i64, "taken back".to_owned())]);
+    assert!(run(at, &["migrate", "up", "--data-dir", "data"]).well().out.contains("applied"));
+    assert!(run(at, &["migrate", "up", "--data-dir", "data"]).well().out.contains("nothing to do"));
+    assert!(run(at, &["migrate", "--data-dir", "data", "--format", "csv"]).well().out.starts_with("version,name,state,applied_at\n"));
+    let wrong = run_with(at, &[("HONGNIANG__DATABASE__URL", "oracle://me:secret@db/x")], &["migrate"]);
+    wrong.fails_naming(&["database.url", "postgres://"]);
+    assert!(!wrong.err.contains("secret"), "{}", wrong.err);
+    let away = run_with(
+        at,
+        &[("HONGNIANG__DATABASE__URL", "postgres://me:secret@127.0.0.1:9/x"), ("HONGNIANG__DATABASE__WAIT_S", "1")],
+        &["migrate"],
+    );
+    away.fails_naming(&["postgres://127.0.0.1:9/x", "database.url"]);
+    assert!(!away.err.contains("secret"), "{}", away.err);
+}
+
+#[test]
+fn keys_of_logins_are_listed_and_turned() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let keys = || run(at, &["auth", "keys", "--data-dir", "data", "--format", "json"]).well().json();
+    let first = keys();
+    assert!(first.as_array().unwrap().len() == 1 && first[0]["signs"] == true, "{first}");
+    assert!(run(at, &["auth", "rotate", "--data-dir", "data"]).well().out.contains("signs from"));
+    let both = keys();
+    assert_eq!((&both[0]["kid"], &both[0]["signs"], &both[1]["signs"]), (&first[0]["kid"], &json!(true), &json!(false)), "{both}");
+    let abroad = [("HONGNIANG__HTTP__LISTEN", "0.0.0.0:80"), ("HONGNIANG__HTTP__SERVICE_KEYS", "[a-key-of-sixteen-characters]")];
+    let console = [&abroad[..], &[("HONGNIANG__AUTH__SMS__PROVIDER", "console")]].concat();
+    run_with(at, &console, &["auth", "keys", "--data-dir", "data"]).fails_naming(&["auth.sms.provider", "console_anywhere"]);
+    run_with(at, &abroad, &["auth", "keys", "--data-dir", "data"]).well();
+}
+
+#[test]
 fn what_is_wrong_with_a_cluster_is_told_before_anything_is_done() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod arroyo;
+mod auth;
 mod backfill;
 mod bench;
 mod config;
@@ -124,6 +125,9 @@ enum Command {
     Lake(lake::LakeCommand),
     /// The tables of the database: which changes are applied; apply them, take them back.
     Migrate(migrate::MigrateArgs),
+    /// The keys that sign access tokens.
+    #[command(subcommand)]
+    Auth(auth::AuthCommand),
     /// SQL over the lake: one statement, a file of them, or a conversation.
     Query(query::QueryArgs),
     /// Training examples: impressions with both people as they stood before, and what followed.
@@ -187,6 +191,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Experiments(command) => experiments::run(&global, command).await?,
         Command::Lake(command) => return lake::run(&global, command).await,
         Command::Migrate(args) => migrate::run(&global, args).await?,
+        Command::Auth(command) => auth::run(&global, command)?,
         Command::Query(args) => query::run(&global, args).await?,
         Command::Dataset(args) => dataset::run(&global, args).await?,
         Command::Score(args) => score::run(&global, args).await?,

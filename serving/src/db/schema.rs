@@ -6,6 +6,7 @@ use sea_query::{
 };
 
 use super::{Kind, outbox};
+use crate::auth;
 
 /// Whom the rows of a table belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,10 @@ pub struct TableSpec {
 pub const TABLES: &[TableSpec] = &[
     TableSpec { name: super::migrate::TABLE, owned: Owned::Nobody("which migrations are applied") },
     TableSpec { name: outbox::TABLE, owned: Owned::By("shard_key") },
+    TableSpec { name: auth::ACCOUNTS, owned: Owned::By("user_id") },
+    TableSpec { name: auth::IDENTITIES, owned: Owned::By("user_id") },
+    TableSpec { name: auth::SESSIONS, owned: Owned::By("user_id") },
+    TableSpec { name: auth::CODES, owned: Owned::Nobody("numbers that ask for a code may have no account; by keyed hash, for minutes") },
 ];
 
 /// One change of a table.
@@ -76,8 +81,10 @@ pub struct Migration {
 }
 
 /// All migrations, by version.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "outbox", up: outbox::tables, down: |_| vec![drop_table(outbox::TABLE)] }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "outbox", up: outbox::tables, down: |_| vec![drop_table(outbox::TABLE)] },
+    Migration { version: 2, name: "logins", up: auth::tables, down: |_| auth::drop_tables() },
+];
 
 /// A new table, with texts that are compared byte by byte on every database.
 pub fn table(kind: Kind, name: &'static str) -> TableCreateStatement {

@@ -1,7 +1,7 @@
 //! Errors as the API tells them: RFC 9457 `application/problem+json` with a stable `code`.
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use features::validate::FieldError;
@@ -31,8 +31,14 @@ pub struct Problem {
 /// Every way a request can fail.
 #[derive(Debug, Clone)]
 pub enum ApiError {
-    /// No valid key.
+    /// No valid key or token.
     Unauthorized,
+    /// A login, token or code that is not good: its code, and what to do.
+    Denied(&'static str, String),
+    /// A caller who may not do this.
+    Forbidden(&'static str),
+    /// Somebody asks too often; again in so many seconds.
+    TooOften(i64),
     /// Somebody or something that is not there.
     NotFound(&'static str, String),
     /// A body, query or path that cannot be read.
@@ -67,10 +73,13 @@ impl ApiError {
         let (code, title, status, detail) = match self {
             Self::Unauthorized => (
                 "unauthorized",
-                "A service key is needed",
+                "A service key or an access token is needed",
                 401,
-                "send `Authorization: Bearer <key>` with a key of http.service_keys".to_owned(),
+                "send `Authorization: Bearer …` with a key of http.service_keys, or with an access token of /v1/auth".to_owned(),
             ),
+            Self::Denied(code, detail) => (*code, "Not logged in", 401, detail.clone()),
+            Self::Forbidden(detail) => ("forbidden", "The caller may not do this", 403, (*detail).to_owned()),
+            Self::TooOften(wait) => ("rate_limited", "Too often", 429, format!("try again in {wait} s")),
             Self::NotFound(code, detail) => (*code, "Not found", 404, detail.clone()),
             Self::Malformed(status, detail) => match status.as_u16() {
                 404 => ("not_found", "Not found", 404, detail.clone()),
@@ -109,9 +118,23 @@ impl IntoResponse for ApiError {
         let mut response = (status, Json(problem)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+            let wait = if let Self::TooOften(wait) = self { wait.max(1) } else { 2 };
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+impl From<crate::db::DbError> for ApiError {
+    fn from(error: crate::db::DbError) -> Self {
+        use crate::db::DbError;
+        match error {
+            DbError::Busy | DbError::Conflict(_) => Self::Unavailable(error.to_string()),
+            error => Self::Internal(error.to_string()),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use features::ids::{EventId, derived_event_id};
 use serde::de::DeserializeOwned;
 
+use super::auth::Caller;
 use super::error::ApiError;
 
 /// A JSON body.
@@ -79,7 +80,9 @@ impl<S: Send + Sync> FromRequestParts<S> for EventIds {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let key = parts.headers.get("idempotency-key").and_then(|v| v.to_str().ok());
-        Ok(Self(key.map(|key| format!("{} {} {key}", parts.method, parts.uri.path()))))
+        // Two people who choose the same key mean different requests.
+        let whose = parts.extensions.get::<Caller>().and_then(Caller::user).map(|user| format!("user {user} ")).unwrap_or_default();
+        Ok(Self(key.map(|key| format!("{whose}{} {} {key}", parts.method, parts.uri.path()))))
     }
 }
 

@@ -17,18 +17,19 @@ use tower_http::trace::TraceLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::auth::require_key;
+use super::auth::{Doors, admit};
 use super::error::ApiError;
 use super::idempotency::{Answers, repeat};
 use crate::config::DEVELOPMENT_KEY;
 use crate::state::App;
-use crate::{interactions, moments, ops, recommend, search, users, web};
+use crate::{auth, interactions, moments, ops, recommend, search, users, web};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "hongniang",
-        description = "Recommendations of people to each other, and what belongs to it. Every request needs a service key: `Authorization: Bearer <key>`. \
+        description = "Recommendations of people to each other, and what belongs to it. Requests carry `Authorization: Bearer …` with a service key, which may do everything, or with \
+                       an access token of a person (see `auth`), who acts as themselves. Each operation says which it takes; one that says nothing takes service keys. \
                        Errors are `application/problem+json` with a stable `code`. Ids are strings, times RFC 3339, distances buckets."
     ),
     security(("service_key" = [])),
@@ -42,12 +43,16 @@ impl utoipa::Modify for Keys {
     fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
         use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-        api.components.get_or_insert_default().add_security_scheme("service_key", bearer);
+        let token = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build());
+        let components = api.components.get_or_insert_default();
+        components.add_security_scheme("service_key", bearer);
+        components.add_security_scheme("user_token", token);
     }
 }
 
 fn rooms() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Api::openapi())
+        .merge(auth::router())
         .merge(recommend::router())
         .merge(interactions::router())
         .merge(users::router())
@@ -65,12 +70,13 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(app: App) -> Router {
     let http = &app.config.http;
     let (rooms, api) = rooms().split_for_parts();
+    let doors = Doors::new(&api);
     let answers = Answers::new(http.idempotency_hours, http.body_limit);
     let places = Arc::new(Semaphore::new(http.in_flight));
     let rooms = rooms
         .layer(from_fn_with_state(answers, repeat))
         .layer(from_fn_with_state(app.clone(), only_when_ready))
-        .layer(from_fn_with_state(app.clone(), require_key))
+        .layer(from_fn_with_state((app.clone(), doors), admit))
         .layer(from_fn(move |request: Request, next: Next| take_place(Arc::clone(&places), request, next)));
     let console_key = http.listen.ip().is_loopback().then_some(DEVELOPMENT_KEY).filter(|key| http.service_keys.iter().any(|k| k == key));
     let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", api);

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
 
+use super::auth::Caller;
 use super::error::ApiError;
 
 #[derive(Clone)]
@@ -65,7 +66,9 @@ pub(super) async fn repeat(State(answers): State<Answers>, request: Request, nex
     let (parts, body) = request.into_parts();
     let too_large = |_| ApiError::Malformed(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {} bytes are allowed", answers.body_limit));
     let body = to_bytes(body, answers.body_limit).await.map_err(too_large)?;
-    let name = format!("{} {} {key}", parts.method, parts.uri.path());
+    let whose = parts.extensions.get::<Caller>().copied().unwrap_or(Caller::Nobody);
+    let whose = whose.user().map(|user| user.to_string()).unwrap_or_default();
+    let name = format!("{whose} {} {} {key}", parts.method, parts.uri.path());
     let digest: [u8; 32] = Sha256::digest(&body).into();
     let run = async { remember(next.run(Request::from_parts(parts, Body::from(body))).await, digest).await };
     // Two requests with one key at the same time: the second waits for the first.
@@ -77,7 +80,7 @@ pub(super) async fn repeat(State(answers): State<Answers>, request: Request, nex
     }
 }
 
-/// Failures of ours are answered as they are and not remembered, so that the client can try again with the same key.
+/// Failures of ours, and what was asked for too often, are answered as they are and not remembered, so that the client can try again with the same key.
 async fn remember(response: Response, request: [u8; 32]) -> Result<Arc<Remembered>, Remembered> {
     let (parts, body) = response.into_parts();
     let (parts, body) = match to_bytes(body, usize::MAX).await {
@@ -88,7 +91,8 @@ async fn remember(response: Response, request: [u8; 32]) -> Result<Arc<Remembere
         }
     };
     let answer = Remembered { request, status: parts.status, headers: parts.headers, body };
-    if answer.status.is_server_error() { Err(answer) } else { Ok(Arc::new(answer)) }
+    let passes = answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS;
+    if passes { Err(answer) } else { Ok(Arc::new(answer)) }
 }
 
 #[cfg(test)]
@@ -104,12 +108,13 @@ mod tests {
 
     use super::*;
 
-    /// A room that fails twice, each time in another way, and then works.
+    /// A room that fails three times, each time in another way, and then works.
     fn room() -> Router {
         static CALLS: AtomicUsize = AtomicUsize::new(0);
         let work = async || match CALLS.fetch_add(1, Ordering::Relaxed) {
             0 => Err(ApiError::Internal("a bug".to_owned())),
             1 => Err(ApiError::Unavailable("the outbox is full".to_owned())),
+            2 => Err(ApiError::TooOften(60)),
             _ => Ok("done"),
         };
         Router::new().route("/", post(work)).layer(from_fn_with_state(Answers::new(1, 1_000), repeat))
@@ -131,6 +136,8 @@ mod tests {
         let (status, headers, body) = ask(&room, "k").await;
         assert_eq!((status, code(&body)), (503, "unavailable".into()));
         assert!(String::from_utf8_lossy(&body).contains("the outbox is full") && headers.contains_key("retry-after"), "{body:?}");
+        let (status, headers, body) = ask(&room, "k").await;
+        assert_eq!((status, code(&body), headers["retry-after"].as_bytes()), (429, "rate_limited".into(), b"60".as_slice()));
         for _ in 0..2 {
             let (status, _, body) = ask(&room, "k").await;
             assert_eq!((status, body.as_ref()), (200, b"done".as_slice()));

@@ -1,4 +1,4 @@
-//! What all rooms share: errors, keys, ids of requests, repeats, and the router's frame.
+//! What all rooms share: errors, callers, ids of requests, repeats, and the router's frame.
 
 mod auth;
 mod error;
@@ -6,6 +6,7 @@ mod extract;
 mod frame;
 mod idempotency;
 
+pub use self::auth::Caller;
 pub(crate) use self::auth::is_known;
 pub(crate) use self::error::TEXT_REFUSED;
 pub use self::error::{ApiError, Problem};

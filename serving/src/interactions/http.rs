@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use features::ids::EventId;
+use features::ids::{EventId, UserId};
 use features::validate::FieldError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::service::{self, Checked, Item, Sign};
-use crate::http::{ApiError, Body, EventIds, Problem, RequestId};
+use crate::http::{ApiError, Body, Caller, EventIds, Problem, RequestId};
 use crate::state::App;
 
 const MOST: usize = 500;
@@ -66,6 +66,23 @@ fn check<T: serde::de::DeserializeOwned>(batch: Batch, judge: impl Fn(usize, T) 
     Ok(batch.items.into_iter().enumerate().map(read).collect())
 }
 
+/// Holds people to what they did themselves. Exposures are not theirs to report: they are recorded with the page that shows somebody. What names nobody is
+/// judged with the items.
+fn only_own(caller: Caller, field: &str, batch: &Batch) -> Result<(), ApiError> {
+    if caller.user().is_none() {
+        return Ok(());
+    }
+    for item in &batch.items {
+        if let Some(who) = item[field].as_str().and_then(|id| id.parse::<UserId>().ok()) {
+            caller.must_be(who)?;
+        }
+        if item["kind"] == "impression" {
+            return Err(ApiError::Forbidden("impressions are recorded with the page that is shown; a service key may report them"));
+        }
+    }
+    Ok(())
+}
+
 async fn accept(app: &App, checked: Vec<Checked>) -> Result<Json<Results>, ApiError> {
     service::accept(app, &checked).await?;
     let accepted = checked.iter().filter(|c| c.is_ok()).count();
@@ -77,27 +94,31 @@ async fn accept(app: &App, checked: Vec<Checked>) -> Result<Json<Results>, ApiEr
 }
 
 /// Likes, passes, comments, blocks and the rest. An answer of 200 tells of each item whether it was accepted.
-#[utoipa::path(post, path = "/v1/interactions", tag = "interactions", request_body = Batch, responses(
+#[utoipa::path(post, path = "/v1/interactions", tag = "interactions", security(("service_key" = []), ("user_token" = [])), request_body = Batch, responses(
     (status = 200, body = Results), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 async fn interactions(
     State(app): State<App>,
+    caller: Caller,
     RequestId(request_id): RequestId,
     ids: EventIds,
     Body(batch): Body<Batch>,
 ) -> Result<Json<Results>, ApiError> {
+    only_own(caller, "actor_id", &batch)?;
     let checked = check(batch, |i, item: Item| service::interaction(&app, item, ids.get(i), request_id.clone()))?;
     accept(&app, checked).await
 }
 
 /// App opens, heartbeats and locations.
-#[utoipa::path(post, path = "/v1/presence", tag = "interactions", request_body = Batch, responses(
+#[utoipa::path(post, path = "/v1/presence", tag = "interactions", security(("service_key" = []), ("user_token" = [])), request_body = Batch, responses(
     (status = 200, body = Results), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 async fn presence(
     State(app): State<App>,
+    caller: Caller,
     RequestId(request_id): RequestId,
     ids: EventIds,
     Body(batch): Body<Batch>,
 ) -> Result<Json<Results>, ApiError> {
+    only_own(caller, "user_id", &batch)?;
     let checked = check(batch, |i, sign: Sign| service::sign(&app, sign, ids.get(i), request_id.clone()))?;
     accept(&app, checked).await
 }

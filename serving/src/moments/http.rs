@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::id;
-use crate::http::{ApiError, Body, EventIds, Part, Problem, RequestId};
+use crate::http::{ApiError, Body, Caller, EventIds, Part, Problem, RequestId};
 use crate::moderation::TextKind;
 use crate::state::App;
 
@@ -84,14 +84,16 @@ fn texts(moment: &MomentEvent) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Publishes a Moment.
-#[utoipa::path(post, path = "/v1/moments", tag = "moments", request_body = NewMoment, responses(
+#[utoipa::path(post, path = "/v1/moments", tag = "moments", security(("service_key" = []), ("user_token" = [])), request_body = NewMoment, responses(
     (status = 201, body = Published), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 async fn post_moment(
     State(app): State<App>,
+    caller: Caller,
     RequestId(request_id): RequestId,
     ids: EventIds,
     Body(new): Body<NewMoment>,
 ) -> Result<(StatusCode, Json<Published>), ApiError> {
+    caller.must_be(new.author_id)?;
     if !app.knows(new.author_id) {
         return Err(ApiError::unknown_user(new.author_id));
     }
@@ -123,17 +125,19 @@ async fn post_moment(
     Ok((StatusCode::CREATED, Json(Published { moment_id, published_at: now })))
 }
 
-fn find(app: &App, id: &str) -> Result<MomentEvent, ApiError> {
+/// A Moment, unless author and caller have blocked each other: then there is none for the caller.
+fn find(app: &App, caller: Caller, id: &str) -> Result<MomentEvent, ApiError> {
     let id: MomentId = id.parse().map_err(|e: features::ids::IdError| ApiError::field("id", e.to_string()))?;
     let unknown = || ApiError::NotFound("unknown_moment", format!("there is no Moment {id}; a new one is found within about a second"));
-    app.indexes.text.moment(id)?.ok_or_else(unknown)
+    let blocked = |author: UserId| caller.user().is_some_and(|user| app.indexes.ledger.blocked(user, author));
+    app.indexes.text.moment(id)?.filter(|moment| !blocked(moment.author_id)).ok_or_else(unknown)
 }
 
 /// A Moment.
-#[utoipa::path(get, path = "/v1/moments/{id}", tag = "moments", params(("id" = String, Path, description = "Moment id")), responses(
+#[utoipa::path(get, path = "/v1/moments/{id}", tag = "moments", security(("service_key" = []), ("user_token" = [])), params(("id" = String, Path, description = "Moment id")), responses(
     (status = 200, body = Moment), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
-async fn get_moment(State(app): State<App>, Part(id): Part) -> Result<Json<Moment>, ApiError> {
-    let m = find(&app, &id)?;
+async fn get_moment(State(app): State<App>, caller: Caller, Part(id): Part) -> Result<Json<Moment>, ApiError> {
+    let m = find(&app, caller, &id)?;
     Ok(Json(Moment {
         moment_id: m.moment_id,
         author_id: m.author_id,
@@ -147,10 +151,16 @@ async fn get_moment(State(app): State<App>, Part(id): Part) -> Result<Json<Momen
 }
 
 /// Deletes a Moment; the stream takes it out of every index.
-#[utoipa::path(delete, path = "/v1/moments/{id}", tag = "moments", params(("id" = String, Path, description = "Moment id")), responses(
+#[utoipa::path(delete, path = "/v1/moments/{id}", tag = "moments", security(("service_key" = []), ("user_token" = [])), params(("id" = String, Path, description = "Moment id")), responses(
     (status = 202, description = "Deleted; the stream takes it out of every index"), (status = 401, body = Problem), (status = 404, body = Problem)))]
-async fn delete_moment(State(app): State<App>, Part(id): Part, RequestId(request_id): RequestId) -> Result<StatusCode, ApiError> {
-    let published = find(&app, &id)?;
+async fn delete_moment(
+    State(app): State<App>,
+    caller: Caller,
+    Part(id): Part,
+    RequestId(request_id): RequestId,
+) -> Result<StatusCode, ApiError> {
+    let published = find(&app, caller, &id)?;
+    caller.must_be(published.author_id)?;
     // The same id for every repeat: sums take the facts of the publication back once.
     let event_id = derived_event_id(&["moment_deleted", &published.moment_id.to_string()]);
     let deleted = MomentEvent { event_id, event_time: app.now(), kind: MomentKind::Deleted, request_id, ..published };

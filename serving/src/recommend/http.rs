@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use super::answer::Recommendations;
 use super::service::{self, Ask};
-use crate::http::{ApiError, Params, Part, Problem, RequestId};
+use crate::http::{ApiError, Caller, Params, Part, Problem, RequestId};
 use crate::state::App;
 
 /// The routes of the room.
@@ -42,14 +42,16 @@ struct Wanted {
 }
 
 /// People for a viewer, best first. Who is on the page counts as shown from now on.
-#[utoipa::path(get, path = "/v1/recommendations", tag = "recommendations", params(Wanted), responses(
+#[utoipa::path(get, path = "/v1/recommendations", tag = "recommendations", security(("service_key" = []), ("user_token" = [])), params(Wanted), responses(
     (status = 200, body = Recommendations), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 async fn recommendations(
     State(app): State<App>,
+    caller: Caller,
     RequestId(request_id): RequestId,
     headers: HeaderMap,
     Params(wanted): Params<Wanted>,
 ) -> Result<Response, ApiError> {
+    caller.must_be(wanted.viewer)?;
     let limit = wanted.limit.unwrap_or(app.config.recommend.default_limit);
     if !(1..=app.config.recommend.max_limit).contains(&limit) {
         return Err(ApiError::field("limit", format!("must be 1 to {}", app.config.recommend.max_limit)));

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::service::{self, Ask, Found};
-use crate::http::{ApiError, Params, Problem};
+use crate::http::{ApiError, Caller, Params, Problem};
 use crate::state::App;
 
 /// The routes of the room.
@@ -28,7 +28,7 @@ struct Wanted {
     q: String,
     /// `moments` or `people`; both, when left out.
     kind: Option<String>,
-    /// Whose eyes: who is blocked either way is not found.
+    /// Whose eyes: who is blocked either way is not found. With an access token one's own.
     #[param(value_type = Option<String>)]
     viewer: Option<UserId>,
     /// Hits at most, up to 50.
@@ -75,9 +75,12 @@ impl From<Found> for Hit {
 }
 
 /// Moments and people by words and by meaning, across Chinese and English.
-#[utoipa::path(get, path = "/v1/search", tag = "search", params(Wanted), responses(
+#[utoipa::path(get, path = "/v1/search", tag = "search", security(("service_key" = []), ("user_token" = [])), params(Wanted), responses(
     (status = 200, body = Hits), (status = 401, body = Problem), (status = 422, body = Problem)))]
-async fn search(State(app): State<App>, Params(wanted): Params<Wanted>) -> Result<Json<Hits>, ApiError> {
+async fn search(State(app): State<App>, caller: Caller, Params(wanted): Params<Wanted>) -> Result<Json<Hits>, ApiError> {
+    // People look with their own eyes, also where they do not say so.
+    let viewer = wanted.viewer.or(caller.user());
+    viewer.map_or(Ok(()), |viewer| caller.must_be(viewer))?;
     let kind = match wanted.kind.as_deref() {
         None => None,
         Some("moments") => Some(Kind::Moments),
@@ -91,6 +94,6 @@ async fn search(State(app): State<App>, Params(wanted): Params<Wanted>) -> Resul
     if wanted.q.trim().is_empty() || wanted.q.chars().count() > 200 {
         return Err(ApiError::field("q", "must have 1 to 200 characters"));
     }
-    let answer = service::search(&app, &Ask { text: wanted.q, kind, viewer: wanted.viewer, limit }).await?;
+    let answer = service::search(&app, &Ask { text: wanted.q, kind, viewer, limit }).await?;
     Ok(Json(Hits { items: answer.items.into_iter().map(Hit::from).collect(), degraded: answer.degraded }))
 }

@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::{ApiError, Body, EventIds, Params, Part, Problem, RequestId};
+use crate::http::{ApiError, Body, Caller, EventIds, Params, Part, Problem, RequestId};
 use crate::moderation::TextKind;
 use crate::state::App;
 
@@ -48,16 +48,18 @@ fn moderate(app: &App, profile: &Profile) -> Result<(), ApiError> {
 }
 
 /// Makes or replaces a profile. The answer has the position snapped to the centre of its cell; the platform keeps the exact one.
-#[utoipa::path(put, path = "/v1/users/{id}", tag = "users", params(("id" = String, Path, description = "User id")), request_body = Profile, responses(
-    (status = 200, body = UserProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+#[utoipa::path(put, path = "/v1/users/{id}", tag = "users", security(("service_key" = []), ("user_token" = [])), params(("id" = String, Path, description = "User id")), request_body = Profile, responses(
+    (status = 200, body = UserProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 async fn put_user(
     State(app): State<App>,
+    caller: Caller,
     Part(id): Part,
     RequestId(request_id): RequestId,
     ids: EventIds,
     Body(profile): Body<Profile>,
 ) -> Result<Json<UserProfile>, ApiError> {
     let user_id = user_id(&id)?;
+    caller.must_be(user_id)?;
     let now = app.now();
     validate_profile(&profile, now, "").map_err(ApiError::Invalid)?;
     moderate(&app, &profile)?;
@@ -77,24 +79,27 @@ async fn put_user(
 
 /// A profile, with the position snapped to the centre of its cell. Whoever changes a profile by reading and writing it leaves the position out or sets
 /// it anew.
-#[utoipa::path(get, path = "/v1/users/{id}", tag = "users", params(("id" = String, Path, description = "User id")), responses(
+#[utoipa::path(get, path = "/v1/users/{id}", tag = "users", security(("service_key" = []), ("user_token" = [])), params(("id" = String, Path, description = "User id")), responses(
     (status = 200, body = UserProfile), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
-async fn get_user(State(app): State<App>, Part(id): Part) -> Result<Json<UserProfile>, ApiError> {
+async fn get_user(State(app): State<App>, caller: Caller, Part(id): Part) -> Result<Json<UserProfile>, ApiError> {
     let user_id = user_id(&id)?;
+    caller.must_be(user_id)?;
     let profile = app.profile(user_id).ok_or_else(|| ApiError::unknown_user(user_id))?;
     Ok(outward(user_id, (*profile).clone()))
 }
 
 /// Erases a person: not found or recommended from the answer on, and taken out of every index by the stream.
-#[utoipa::path(delete, path = "/v1/users/{id}", tag = "users", params(("id" = String, Path, description = "User id")), responses(
+#[utoipa::path(delete, path = "/v1/users/{id}", tag = "users", security(("service_key" = []), ("user_token" = [])), params(("id" = String, Path, description = "User id")), responses(
     (status = 202, description = "Erased here; the stream takes the person out of every index"), (status = 401, body = Problem), (status = 404, body = Problem)))]
 async fn delete_user(
     State(app): State<App>,
+    caller: Caller,
     Part(id): Part,
     RequestId(request_id): RequestId,
     ids: EventIds,
 ) -> Result<StatusCode, ApiError> {
     let user_id = user_id(&id)?;
+    caller.must_be(user_id)?;
     if !app.knows(user_id) {
         return Err(ApiError::unknown_user(user_id));
     }

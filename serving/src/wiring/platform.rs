@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::jobs;
+use crate::auth::{Auth, system_chance};
 use crate::config::Config;
 use crate::db::{self, Db};
 use crate::flight;
@@ -150,6 +151,7 @@ impl Platform {
         let sink = Arc::new(EventSink::new(&log.bus, &config.data_dir)?);
         let db = Db::open(&config.database, &config.data_dir).await?;
         db::prepare(&db, &config.database, Utc::now()).await?;
+        let auth = Auth::open(db.clone(), &config.auth, &config.data_dir, system_chance(), Utc::now())?;
         // What was acknowledged before the start is in the log, or in the file beside it, before the ledger is read from there.
         db::outbox::relay(&db, &sink, Utc::now()).await?;
         let stop = CancellationToken::new();
@@ -179,6 +181,7 @@ impl Platform {
             indexes,
             encoder,
             db,
+            auth: Arc::new(auth),
             sink,
             erased: Erased::default(),
             readiness: Readiness { table, ledger, jobs: Arc::clone(&supervisor) },

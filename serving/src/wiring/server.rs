@@ -1,6 +1,7 @@
 //! The HTTP server of a platform.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
@@ -36,7 +37,7 @@ pub async fn serve(
     until: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let router = http::router(platform.app.clone());
-    let served = axum::serve(listener, router).with_graceful_shutdown(until).await;
+    let served = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).with_graceful_shutdown(until).await;
     platform.stop().await;
     Ok(served?)
 }

@@ -1,0 +1,255 @@
+//! The tables of the room.
+
+use features::ids::UserId;
+use sea_query::{Alias, Expr, ExprTrait, Order, Query, SelectStatement, UpdateStatement, Value};
+
+use crate::db::schema::{drop_table, index, number, opt_number, table, text};
+use crate::db::{Db, DbError, Kind, Row, Step, Tx, key, user};
+
+/// People who have logged in: one row each.
+pub(crate) const ACCOUNTS: &str = "accounts";
+/// By what they log in: a phone number.
+pub(crate) const IDENTITIES: &str = "identities";
+/// Codes on their way, by a keyed hash of the number.
+pub(crate) const CODES: &str = "phone_codes";
+/// Devices that are logged in.
+pub(crate) const SESSIONS: &str = "sessions";
+
+const HASH: u32 = 64;
+
+/// The tables, as they are made.
+pub(crate) fn tables(kind: Kind) -> Vec<Step> {
+    let made = |table: &mut sea_query::TableCreateStatement| Step::Create(Box::new(table.take()));
+    vec![
+        made(table(kind, ACCOUNTS).col(number("user_id").primary_key()).col(number("created_at"))),
+        made(
+            table(kind, IDENTITIES)
+                .col(number("id").primary_key())
+                .col(number("user_id"))
+                .col(text("provider", 20))
+                .col(text("subject", 255))
+                .col(number("created_at")),
+        ),
+        index(kind, IDENTITIES, &["provider", "subject"], true),
+        index(kind, IDENTITIES, &["user_id"], false),
+        made(
+            table(kind, CODES)
+                .col(text("phone_hash", HASH).primary_key())
+                .col(text("code_hash", HASH))
+                .col(number("attempts"))
+                .col(number("sent_at"))
+                .col(number("expires_at")),
+        ),
+        index(kind, CODES, &["expires_at"], false),
+        made(
+            table(kind, SESSIONS)
+                .col(number("id").primary_key())
+                .col(number("user_id"))
+                .col(text("device", 100))
+                .col(number("created_at"))
+                .col(number("seen_at"))
+                .col(number("expires_at"))
+                .col(opt_number("ended_at"))
+                .col(text("refresh_hash", HASH))
+                .col(text("previous_hash", HASH))
+                .col(number("refreshed_at")),
+        ),
+        index(kind, SESSIONS, &["user_id"], false),
+    ]
+}
+
+/// The tables go.
+pub(crate) fn drop_tables() -> Vec<Step> {
+    [SESSIONS, CODES, IDENTITIES, ACCOUNTS].map(drop_table).into()
+}
+
+fn col(name: &'static str) -> Expr {
+    Expr::col(Alias::new(name))
+}
+
+fn insert<const N: usize>(table: &'static str, columns: [&'static str; N], values: [Value; N]) -> sea_query::InsertStatement {
+    let mut insert = Query::insert();
+    insert.into_table(Alias::new(table)).columns(columns.map(Alias::new)).values_panic(values.map(Expr::val::<Value>));
+    insert
+}
+
+fn select<const N: usize>(table: &'static str, columns: [&'static str; N]) -> SelectStatement {
+    let mut select = Query::select();
+    select.columns(columns.map(Alias::new)).from(Alias::new(table));
+    select
+}
+
+fn update(table: &'static str) -> UpdateStatement {
+    let mut update = Query::update();
+    update.table(Alias::new(table));
+    update
+}
+
+/// A code on its way. Times are microseconds since 1970.
+pub(super) struct Code {
+    pub(super) code_hash: String,
+    pub(super) attempts: i64,
+    pub(super) sent_at: i64,
+    pub(super) expires_at: i64,
+}
+
+/// The code of a number, locked for change.
+pub(super) async fn code(tx: &mut Tx, phone_hash: &str) -> Result<Option<Code>, DbError> {
+    let mut wanted = select(CODES, ["code_hash", "attempts", "sent_at", "expires_at"]);
+    wanted.and_where(col("phone_hash").eq(phone_hash)).lock_exclusive();
+    let read = |row: Row| -> Result<Code, DbError> {
+        Ok(Code {
+            code_hash: row.text("code_hash")?,
+            attempts: row.int("attempts")?,
+            sent_at: row.int("sent_at")?,
+            expires_at: row.int("expires_at")?,
+        })
+    };
+    tx.one(&wanted).await?.map(read).transpose()
+}
+
+/// Puts a code in the place of the one before, and sweeps out what ended long ago.
+pub(super) async fn put_code(tx: &mut Tx, phone_hash: &str, code: &Code) -> Result<(), DbError> {
+    drop_code(tx, phone_hash).await?;
+    let mut old = Query::delete();
+    old.from_table(Alias::new(CODES)).and_where(col("expires_at").lt(code.sent_at - 3_600_000_000));
+    tx.run(&old).await?;
+    let values = [phone_hash.into(), code.code_hash.as_str().into(), code.attempts.into(), code.sent_at.into(), code.expires_at.into()];
+    tx.run(&insert(CODES, ["phone_hash", "code_hash", "attempts", "sent_at", "expires_at"], values)).await?;
+    Ok(())
+}
+
+/// One attempt more.
+pub(super) async fn count_attempt(tx: &mut Tx, phone_hash: &str) -> Result<(), DbError> {
+    let mut more = update(CODES);
+    more.value(Alias::new("attempts"), col("attempts").add(1i64)).and_where(col("phone_hash").eq(phone_hash));
+    tx.run(&more).await?;
+    Ok(())
+}
+
+/// The code does not work any more.
+pub(super) async fn drop_code(tx: &mut Tx, phone_hash: &str) -> Result<(), DbError> {
+    let mut gone = Query::delete();
+    gone.from_table(Alias::new(CODES)).and_where(col("phone_hash").eq(phone_hash));
+    tx.run(&gone).await?;
+    Ok(())
+}
+
+/// Whose a login is.
+pub(super) async fn owner(tx: &mut Tx, provider: &str, subject: &str) -> Result<Option<UserId>, DbError> {
+    let mut wanted = select(IDENTITIES, ["user_id"]);
+    wanted.and_where(col("provider").eq(provider)).and_where(col("subject").eq(subject));
+    tx.one(&wanted).await?.map(|row| row.int("user_id").map(user)).transpose()
+}
+
+/// A new account with its first login.
+pub(super) async fn new_account(
+    tx: &mut Tx,
+    (user_id, id): (UserId, i64),
+    (provider, subject): (&str, &str),
+    at: i64,
+) -> Result<(), DbError> {
+    tx.run(&insert(ACCOUNTS, ["user_id", "created_at"], [key(user_id).into(), at.into()])).await?;
+    let values = [id.into(), key(user_id).into(), provider.into(), subject.into(), at.into()];
+    tx.run(&insert(IDENTITIES, ["id", "user_id", "provider", "subject", "created_at"], values)).await?;
+    Ok(())
+}
+
+/// A session as it is kept. Times are microseconds since 1970.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub(super) id: i64,
+    pub(super) user_id: UserId,
+    pub(super) device: String,
+    pub(super) created_at: i64,
+    pub(super) seen_at: i64,
+    pub(super) expires_at: i64,
+    pub(super) ended_at: Option<i64>,
+    pub(super) refresh_hash: String,
+    pub(super) previous_hash: String,
+    pub(super) refreshed_at: i64,
+}
+
+const COLUMNS: [&str; 10] =
+    ["id", "user_id", "device", "created_at", "seen_at", "expires_at", "ended_at", "refresh_hash", "previous_hash", "refreshed_at"];
+
+fn kept(row: &Row) -> Result<Kept, DbError> {
+    Ok(Kept {
+        id: row.int("id")?,
+        user_id: user(row.int("user_id")?),
+        device: row.text("device")?,
+        created_at: row.int("created_at")?,
+        seen_at: row.int("seen_at")?,
+        expires_at: row.int("expires_at")?,
+        ended_at: row.opt_int("ended_at")?,
+        refresh_hash: row.text("refresh_hash")?,
+        previous_hash: row.text("previous_hash")?,
+        refreshed_at: row.int("refreshed_at")?,
+    })
+}
+
+/// A new session; those of the person that ended or expired go.
+pub(super) async fn put_session(tx: &mut Tx, s: &Kept) -> Result<(), DbError> {
+    let mut over = Query::delete();
+    over.from_table(Alias::new(SESSIONS)).and_where(col("user_id").eq(key(s.user_id))).and_where(col("expires_at").lt(s.created_at));
+    tx.run(&over).await?;
+    let values = [
+        s.id.into(),
+        key(s.user_id).into(),
+        s.device.as_str().into(),
+        s.created_at.into(),
+        s.seen_at.into(),
+        s.expires_at.into(),
+        s.ended_at.into(),
+        s.refresh_hash.as_str().into(),
+        s.previous_hash.as_str().into(),
+        s.refreshed_at.into(),
+    ];
+    tx.run(&insert(SESSIONS, COLUMNS, values)).await?;
+    Ok(())
+}
+
+/// A session, locked for change.
+pub(super) async fn session(tx: &mut Tx, id: i64) -> Result<Option<Kept>, DbError> {
+    let mut wanted = select(SESSIONS, COLUMNS);
+    wanted.and_where(col("id").eq(id)).lock_exclusive();
+    tx.one(&wanted).await?.map(|row| kept(&row)).transpose()
+}
+
+/// Whether a session of a person goes on at a time.
+pub(super) async fn is_live(db: &Db, id: i64, user_id: UserId, at: i64) -> Result<bool, DbError> {
+    let mut wanted = select(SESSIONS, ["id"]);
+    wanted.and_where(col("id").eq(id)).and_where(col("user_id").eq(key(user_id)));
+    wanted.and_where(col("ended_at").is_null()).and_where(col("expires_at").gt(at));
+    Ok(db.one(&wanted).await?.is_some())
+}
+
+/// The sessions of a person that go on, the last seen first.
+pub(super) async fn sessions(db: &Db, user_id: UserId, at: i64) -> Result<Vec<Kept>, DbError> {
+    let mut wanted = select(SESSIONS, COLUMNS);
+    wanted.and_where(col("user_id").eq(key(user_id))).and_where(col("ended_at").is_null()).and_where(col("expires_at").gt(at));
+    wanted.order_by(Alias::new("seen_at"), Order::Desc).order_by(Alias::new("id"), Order::Desc).limit(200);
+    db.all(&wanted).await?.iter().map(kept).collect()
+}
+
+/// The next refresh token counts from now on.
+pub(super) async fn turn(tx: &mut Tx, id: i64, (old, new): (&str, &str), at: i64, expires_at: i64) -> Result<bool, DbError> {
+    let mut turned = update(SESSIONS);
+    turned.values([
+        (Alias::new("refresh_hash"), Expr::val(new)),
+        (Alias::new("previous_hash"), Expr::val(old)),
+        (Alias::new("refreshed_at"), Expr::val(at)),
+        (Alias::new("seen_at"), Expr::val(at)),
+        (Alias::new("expires_at"), Expr::val(expires_at)),
+    ]);
+    turned.and_where(col("id").eq(id)).and_where(col("refresh_hash").eq(old)).and_where(col("ended_at").is_null());
+    Ok(tx.run(&turned).await? == 1)
+}
+
+/// Ends a session of a person; whether it went on before.
+pub(super) async fn end(db: &Db, id: i64, user_id: UserId, at: i64) -> Result<bool, DbError> {
+    let mut ended = update(SESSIONS);
+    ended.value(Alias::new("ended_at"), Expr::val(at));
+    ended.and_where(col("id").eq(id)).and_where(col("user_id").eq(key(user_id))).and_where(col("ended_at").is_null());
+    Ok(db.run(&ended).await? == 1)
+}
