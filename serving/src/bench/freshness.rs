@@ -116,7 +116,7 @@ async fn people(target: &Target) -> anyhow::Result<Vec<u64>> {
 /// A new person, gone again by [`leave`].
 async fn join(target: &Target, id: u64, gender: &str, wants: &str, bio: &str) -> anyhow::Result<()> {
     let profile = json!({
-        "nickname": format!("bench {id}"), "gender": gender, "birth_date": "1995-05-05", "created_at": "2026-01-01T00:00:00Z", "bio": bio,
+        "nickname": "bench", "gender": gender, "birth_date": "1995-05-05", "created_at": "2026-01-01T00:00:00Z", "bio": bio,
         "preferences": {"genders": [wants], "min_age": 18, "max_age": 90}
     });
     target.put(&format!("/v1/users/{id}"), &profile).await.map(drop)
