@@ -9,8 +9,8 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use features::topic::Topic;
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::ObjectStore;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::files::{FileName, Files, LakeError};
 use super::footer::footer;
@@ -67,5 +67,12 @@ pub(super) async fn merge(files: &Files, topic: Topic, inputs: &[FileName], to: 
         }
         tracing::warn!(written, expected, files = inputs.len(), "not every row came out of the files of the lake");
     }
-    Err(LakeError::data(what(), format!("{written} rows came out of {expected}; `hongniang lake verify` looks for the cause")))
+    let mut missing = Vec::new();
+    for path in paths {
+        if let Err(error) = files.store.head(&Path::from(path.as_str())).await {
+            missing.push(format!("{path}: {error}"));
+        }
+    }
+    let missing = if missing.is_empty() { "all files are there".to_owned() } else { missing.join("; ") };
+    Err(LakeError::data(what(), format!("{written} rows came out of {expected} ({missing}); `hongniang lake verify` looks for the cause")))
 }
