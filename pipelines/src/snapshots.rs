@@ -10,11 +10,12 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 
+mod below;
 mod s3;
 
+use below::Below;
 pub use s3::{S3Config, remedy, use_s3};
 
 const MAGIC: &[u8; 4] = b"HNSN";
@@ -88,11 +89,11 @@ pub fn open_store(place: &str) -> Result<Arc<dyn ObjectStore>, SnapshotError> {
             return Err(wrong("it names no bucket".to_owned()));
         }
         let store = s3::open(bucket).map_err(wrong)?;
-        return Ok(Arc::new(PrefixStore::new(store, Path::from(prefix))));
+        return Ok(Arc::new(Below::new(store, Path::from(prefix))));
     }
     let url = datafusion::datasource::listing::ListingTableUrl::parse(place).map_err(|e| wrong(e.to_string()))?;
     let (store, prefix) = object_store::parse_url(url.get_url()).map_err(|e| wrong(e.to_string()))?;
-    Ok(Arc::new(PrefixStore::new(store, prefix)))
+    Ok(Arc::new(Below::new(store, prefix)))
 }
 
 /// Snapshots by name.
