@@ -9,8 +9,8 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use features::topic::Topic;
 use futures::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::files::{FileName, Files, LakeError};
 use super::footer::footer;
@@ -22,8 +22,6 @@ use crate::tables::schema;
 const TOGETHER: usize = 2_048;
 /// zstd level of a merged file: it is written once and read often, and six packs nearly as well as the slow ones.
 const THOROUGH: i32 = 6;
-/// How often files are merged until all rows come out.
-const TRIES: usize = 3;
 /// Footers that are read at the same time.
 const FOOTERS: usize = 16;
 
@@ -41,8 +39,7 @@ pub(super) fn register(context: &SessionContext, name: &str, paths: &[String], s
     context.register_table(name, table_of(STORE, paths, schema)?).map(drop)
 }
 
-/// Merges files of one table into the object `to`; the number of rows. DataFusion takes a file of which a store says that it is not there for an empty
-/// folder, so rows are counted; a store under load may say so once of files that are there, so it is asked again.
+/// Merges files of one table into the object `to`; the number of rows.
 ///
 /// # Errors
 /// When one cannot be read, or fewer or more rows come out than are in the files; then nothing is to be made of `to`.
@@ -52,27 +49,16 @@ pub(super) async fn merge(files: &Files, topic: Topic, inputs: &[FileName], to: 
     let paths: Vec<String> = inputs.iter().map(FileName::path).collect();
     let footers = stream::iter(paths.clone()).map(|path| async move { footer(files, &path).await.map(|f| f.rows) });
     let expected: u64 = footers.buffer_unordered(FOOTERS).try_collect::<Vec<u64>>().await?.into_iter().sum();
+    let failed = |e: DataFusionError| LakeError::data(what(), e);
+    let context = bounded(Arc::clone(&files.store), memory).map_err(failed)?;
+    register(&context, "parts", &paths, Arc::clone(&schema)).map_err(failed)?;
     let [first, second] = sorted_by(topic);
     let sql = format!("SELECT * FROM parts ORDER BY \"{first}\", \"{second}\"");
-    let failed = |e: DataFusionError| LakeError::data(what(), e);
-    let mut written = 0;
-    for _ in 0..TRIES {
-        let context = bounded(Arc::clone(&files.store), memory).map_err(failed)?;
-        register(&context, "parts", &paths, Arc::clone(&schema)).map_err(failed)?;
-        let rows = context.sql(&sql).await.map_err(failed)?.execute_stream().await.map_err(failed)?;
-        let properties = properties(topic, &schema, expected.min(1 << 20), THOROUGH)?;
-        written = write_rows(&files.store, to, Arc::clone(&schema), properties, rows).await.map_err(failed)?;
-        if written == expected {
-            return Ok(written);
-        }
-        tracing::warn!(written, expected, files = inputs.len(), "not every row came out of the files of the lake");
+    let rows = context.sql(&sql).await.map_err(failed)?.execute_stream().await.map_err(failed)?;
+    let properties = properties(topic, &schema, expected.min(1 << 20), THOROUGH)?;
+    let written = write_rows(&files.store, to, schema, properties, rows).await.map_err(failed)?;
+    if written != expected {
+        return Err(LakeError::data(what(), format!("{written} rows came out of {expected}; `hongniang lake verify` looks for the cause")));
     }
-    let mut missing = Vec::new();
-    for path in paths {
-        if let Err(error) = files.store.head(&Path::from(path.as_str())).await {
-            missing.push(format!("{path}: {error}"));
-        }
-    }
-    let missing = if missing.is_empty() { "all files are there".to_owned() } else { missing.join("; ") };
-    Err(LakeError::data(what(), format!("{written} rows came out of {expected} ({missing}); `hongniang lake verify` looks for the cause")))
+    Ok(written)
 }
