@@ -1,9 +1,10 @@
 //! The tables of the room.
 
 use features::ids::UserId;
-use sea_query::{Alias, Expr, ExprTrait, Order, Query, SelectStatement, UpdateStatement, Value};
+use sea_query::{Alias, Expr, ExprTrait, Order};
 
 use crate::db::schema::{drop_table, index, number, opt_number, table, text};
+use crate::db::statement::{col, delete, insert, select, update};
 use crate::db::{Db, DbError, Kind, Row, Step, Tx, key, user};
 
 /// People who have logged in: one row each.
@@ -63,28 +64,6 @@ pub(crate) fn drop_tables() -> Vec<Step> {
     [SESSIONS, CODES, IDENTITIES, ACCOUNTS].map(drop_table).into()
 }
 
-fn col(name: &'static str) -> Expr {
-    Expr::col(Alias::new(name))
-}
-
-fn insert<const N: usize>(table: &'static str, columns: [&'static str; N], values: [Value; N]) -> sea_query::InsertStatement {
-    let mut insert = Query::insert();
-    insert.into_table(Alias::new(table)).columns(columns.map(Alias::new)).values_panic(values.map(Expr::val::<Value>));
-    insert
-}
-
-fn select<const N: usize>(table: &'static str, columns: [&'static str; N]) -> SelectStatement {
-    let mut select = Query::select();
-    select.columns(columns.map(Alias::new)).from(Alias::new(table));
-    select
-}
-
-fn update(table: &'static str) -> UpdateStatement {
-    let mut update = Query::update();
-    update.table(Alias::new(table));
-    update
-}
-
 /// A code on its way. Times are microseconds since 1970.
 pub(super) struct Code {
     pub(super) code_hash: String,
@@ -111,8 +90,8 @@ pub(super) async fn code(tx: &mut Tx, phone_hash: &str) -> Result<Option<Code>, 
 /// Puts a code in the place of the one before, and sweeps out what ended long ago.
 pub(super) async fn put_code(tx: &mut Tx, phone_hash: &str, code: &Code) -> Result<(), DbError> {
     drop_code(tx, phone_hash).await?;
-    let mut old = Query::delete();
-    old.from_table(Alias::new(CODES)).and_where(col("expires_at").lt(code.sent_at - 3_600_000_000));
+    let mut old = delete(CODES);
+    old.and_where(col("expires_at").lt(code.sent_at - 3_600_000_000));
     tx.run(&old).await?;
     let values = [phone_hash.into(), code.code_hash.as_str().into(), code.attempts.into(), code.sent_at.into(), code.expires_at.into()];
     tx.run(&insert(CODES, ["phone_hash", "code_hash", "attempts", "sent_at", "expires_at"], values)).await?;
@@ -129,8 +108,8 @@ pub(super) async fn count_attempt(tx: &mut Tx, phone_hash: &str) -> Result<(), D
 
 /// The code does not work any more.
 pub(super) async fn drop_code(tx: &mut Tx, phone_hash: &str) -> Result<(), DbError> {
-    let mut gone = Query::delete();
-    gone.from_table(Alias::new(CODES)).and_where(col("phone_hash").eq(phone_hash));
+    let mut gone = delete(CODES);
+    gone.and_where(col("phone_hash").eq(phone_hash));
     tx.run(&gone).await?;
     Ok(())
 }
@@ -190,8 +169,8 @@ fn kept(row: &Row) -> Result<Kept, DbError> {
 
 /// A new session; those of the person that ended or expired go.
 pub(super) async fn put_session(tx: &mut Tx, s: &Kept) -> Result<(), DbError> {
-    let mut over = Query::delete();
-    over.from_table(Alias::new(SESSIONS)).and_where(col("user_id").eq(key(s.user_id))).and_where(col("expires_at").lt(s.created_at));
+    let mut over = delete(SESSIONS);
+    over.and_where(col("user_id").eq(key(s.user_id))).and_where(col("expires_at").lt(s.created_at));
     tx.run(&over).await?;
     let values = [
         s.id.into(),

@@ -8,10 +8,9 @@ use features::sets::feature_sets;
 use features::topic::Topic;
 use pipelines::backfill::{Backfill, Effort, Places, Request};
 use pipelines::bench::StreamBench;
-use pipelines::broker::{BrokerConfig, EmbeddedBroker};
-use pipelines::bus::{Bus, BusConfig};
 
 use super::measure::{Row, cpu, resident};
+use super::own_log;
 
 /// Makes a lake in a folder that is removed afterwards, then computes the feature sets of its events anew; `memory` in bytes.
 ///
@@ -20,9 +19,7 @@ use super::measure::{Row, cpu, resident};
 pub async fn backfill(events: usize, people: u64, memory: usize, parallel: usize) -> anyhow::Result<Row> {
     let folder = std::env::temp_dir().join(format!("hongniang-backfill-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let broker = EmbeddedBroker::start(BrokerConfig::new(folder.join("log"))).await?;
-    let bus = Bus::new(BusConfig { brokers: broker.bootstrap(), ..BusConfig::default() })?;
-    bus.ensure_topics().await?;
+    let (broker, bus) = own_log(&folder).await?;
     let bench = StreamBench { events, people, seed: 1, folder: folder.display().to_string() };
     eprintln!("writing {events} events of {people} people, and the lake");
     bench.fill(&bus).await?;

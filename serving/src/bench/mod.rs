@@ -12,8 +12,12 @@ pub(crate) mod scale;
 mod stream;
 
 use std::net::ToSocketAddrs;
+use std::path::Path;
 
 use anyhow::Context;
+use features::topic::Topic;
+use pipelines::broker::{BrokerConfig, EmbeddedBroker};
+use pipelines::bus::{Bus, BusConfig};
 use reqwest::Client;
 use serde_json::Value;
 
@@ -25,6 +29,23 @@ pub use self::query::{QUERIES, query};
 pub use self::recommend::recommend;
 pub use self::runtimes::Runtimes;
 pub use self::stream::stream;
+
+/// An event log of one's own below a folder, with every topic.
+async fn own_log(folder: &Path) -> anyhow::Result<(EmbeddedBroker, Bus)> {
+    let broker = EmbeddedBroker::start(BrokerConfig::new(folder.join("log"))).await?;
+    let bus = Bus::new(BusConfig { brokers: broker.bootstrap(), ..BusConfig::default() })?;
+    bus.ensure_topics().await?;
+    Ok((broker, bus))
+}
+
+/// Makes the topics of an outside event log, and refuses one that has had records in this topic.
+async fn unused(bus: &Bus, topic: Topic) -> anyhow::Result<()> {
+    bus.ensure_topics().await?;
+    let topics = [topic.name().to_owned()];
+    let empty = bus.beginning_offsets(&topics).await? == bus.end_offsets(&topics).await?;
+    anyhow::ensure!(empty, "the event log at {} has events; this needs one of its own", bus.config().brokers);
+    Ok(())
+}
 
 /// A server under measurement.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! The same feature sets over the same events in both runtimes of the stream: the embedded runner in this process, and an Arroyo cluster.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -9,13 +9,14 @@ use features::sets::FeatureSet;
 use features::topic::Topic;
 use pipelines::arroyo::Surroundings;
 use pipelines::bench::StreamBench;
-use pipelines::broker::{BrokerConfig, EmbeddedBroker};
+use pipelines::broker::EmbeddedBroker;
 use pipelines::bus::{Bus, BusConfig, Offsets};
 use pipelines::parity::{Rows, TOLERANCE, compare};
 use tokio::sync::watch;
 
 use super::measure::{Row, cpu, group, resident};
 use super::parity::PerSet;
+use super::{own_log, unused};
 use crate::arroyo::{Operator, Source};
 
 /// How often it is looked whether rows have come.
@@ -72,18 +73,13 @@ impl Runtimes<'_> {
         Ok((rows, judged))
     }
 
-    async fn log(&self, folder: &std::path::Path) -> anyhow::Result<(Bus, Option<EmbeddedBroker>)> {
+    async fn log(&self, folder: &Path) -> anyhow::Result<(Bus, Option<EmbeddedBroker>)> {
         let Some(brokers) = &self.brokers else {
-            let broker = EmbeddedBroker::start(BrokerConfig::new(PathBuf::from(folder).join("log"))).await?;
-            let bus = Bus::new(BusConfig { brokers: broker.bootstrap(), ..BusConfig::default() })?;
-            bus.ensure_topics().await?;
+            let (broker, bus) = own_log(folder).await?;
             return Ok((bus, Some(broker)));
         };
         let bus = Bus::new(BusConfig { brokers: brokers.clone(), ..BusConfig::default() })?;
-        bus.ensure_topics().await?;
-        let topic = [Topic::Interactions.name().to_owned()];
-        let empty = bus.beginning_offsets(&topic).await? == bus.end_offsets(&topic).await?;
-        anyhow::ensure!(empty, "--brokers: the event log at {brokers} has interactions; this needs one of its own");
+        unused(&bus, Topic::Interactions).await?;
         Ok((bus, None))
     }
 

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use chrono::Utc;
 use pipelines::bench::StreamBench;
-use pipelines::broker::{BrokerConfig, EmbeddedBroker};
-use pipelines::bus::{Bus, BusConfig};
 
 use super::measure::{Row, cpu, resident};
+use super::own_log;
 
 /// Fills a topic of a broker of its own, in a folder that is removed afterwards, then runs feature runner and lake writer over it.
 ///
@@ -16,9 +15,7 @@ use super::measure::{Row, cpu, resident};
 pub async fn stream(events: usize, people: u64) -> anyhow::Result<Row> {
     let folder = std::env::temp_dir().join(format!("hongniang-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let broker = EmbeddedBroker::start(BrokerConfig::new(folder.join("log"))).await?;
-    let bus = Bus::new(BusConfig { brokers: broker.bootstrap(), ..BusConfig::default() })?;
-    bus.ensure_topics().await?;
+    let (broker, bus) = own_log(&folder).await?;
     let bench = StreamBench { events, people, seed: 1, folder: folder.display().to_string() };
     eprintln!("writing {events} events of {people} people");
     bench.fill(&bus).await?;

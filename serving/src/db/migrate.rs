@@ -4,9 +4,10 @@
 //! statement by itself: there the lock is `GET_LOCK`, steps that were done before a cut are passed over, and the version is written last.
 
 use chrono::{DateTime, Utc};
-use sea_query::{Alias, Expr, ExprTrait, Order, Query};
+use sea_query::{Alias, ExprTrait, Order};
 
 use super::schema::{number, table, text};
+use super::statement::{col, delete, insert, select};
 use super::{DatabaseConfig, Db, DbError, Kind, MIGRATIONS, Migration, Step, Tx, micros, time};
 
 /// Which migrations are applied.
@@ -99,11 +100,8 @@ async fn climb(tx: &mut Tx, now: DateTime<Utc>) -> Result<Vec<&'static Migration
     let mut done = Vec::new();
     for migration in MIGRATIONS.iter().filter(|m| applied.iter().all(|(version, _)| *version != m.version)) {
         steps(tx, &(migration.up)(tx.kind())).await?;
-        let columns = ["version", "name", "applied_at"].map(Alias::new);
-        let values = [migration.version.into(), migration.name.into(), micros(now).into()].map(Expr::val::<sea_query::Value>);
-        let mut row = Query::insert();
-        row.into_table(Alias::new(TABLE)).columns(columns).values_panic(values);
-        tx.run(&row).await?;
+        let values = [migration.version.into(), migration.name.into(), micros(now).into()];
+        tx.run(&insert(TABLE, ["version", "name", "applied_at"], values)).await?;
         done.push(migration);
     }
     Ok(done)
@@ -115,8 +113,8 @@ async fn descend(tx: &mut Tx, most: usize) -> Result<Vec<&'static Migration>, Db
     let newest_first = MIGRATIONS.iter().rev().filter(|m| applied.iter().any(|(version, _)| *version == m.version));
     for migration in newest_first.take(most) {
         steps(tx, &(migration.down)(tx.kind())).await?;
-        let mut row = Query::delete();
-        row.from_table(Alias::new(TABLE)).and_where(Expr::col(Alias::new("version")).eq(migration.version));
+        let mut row = delete(TABLE);
+        row.and_where(col("version").eq(migration.version));
         tx.run(&row).await?;
         done.push(migration);
     }
@@ -168,10 +166,10 @@ async fn applied(tx: &mut Tx) -> Result<Vec<(i64, i64)>, DbError> {
     let mut versions = table(tx.kind(), TABLE);
     versions.col(number("version").primary_key()).col(text("name", 100)).col(number("applied_at"));
     tx.raw(&Step::Create(Box::new(versions)).sql(tx.kind())).await?;
-    let mut select = Query::select();
-    select.columns(["version", "applied_at"].map(Alias::new)).from(Alias::new(TABLE)).order_by(Alias::new("version"), Order::Asc);
+    let mut wanted = select(TABLE, ["version", "applied_at"]);
+    wanted.order_by(Alias::new("version"), Order::Asc);
     let mut applied = Vec::new();
-    for row in tx.all(&select).await? {
+    for row in tx.all(&wanted).await? {
         let version = row.int("version")?;
         if MIGRATIONS.iter().all(|m| m.version != version) {
             return Err(DbError::Newer { version });

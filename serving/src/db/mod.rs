@@ -18,6 +18,7 @@ mod pool;
 mod retry;
 mod row;
 pub mod schema;
+pub mod statement;
 
 pub use self::config::DatabaseConfig;
 pub use self::error::DbError;

@@ -10,9 +10,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use features::event::Event;
 use pipelines::supervisor::{JobContext, JobError};
-use sea_query::{Alias, Cond, Expr, ExprTrait, Order, Query};
+use sea_query::{Alias, Cond, ExprTrait, Order};
 
 use super::schema::{index, long_text, number, table, text};
+use super::statement::{col, delete, insert, select};
 use super::{Db, DbError, Kind, Row, Step, Tx, key, micros};
 use crate::sink::EventSink;
 
@@ -45,18 +46,15 @@ pub(super) fn tables(kind: Kind) -> Vec<Step> {
 /// When the database fails.
 pub async fn put(tx: &mut Tx, db: &Db, event: &Event, now: DateTime<Utc>) -> Result<(), DbError> {
     let text = String::from_utf8(event.encode()).map_err(|e| DbError::Unexpected(e.to_string()))?;
-    let mut row = Query::insert();
-    row.into_table(Alias::new(TABLE)).columns(["id", "shard_key", "node", "event_id", "event", "created_at"].map(Alias::new)).values_panic(
-        [
-            db.ids.next(now).into(),
-            key(event.actor()).into(),
-            db.ids.node().into(),
-            event.event_id().to_string().into(),
-            text.into(),
-            micros(now).into(),
-        ]
-        .map(Expr::val::<sea_query::Value>),
-    );
+    let values = [
+        db.ids.next(now).into(),
+        key(event.actor()).into(),
+        db.ids.node().into(),
+        event.event_id().to_string().into(),
+        text.into(),
+        micros(now).into(),
+    ];
+    let row = insert(TABLE, ["id", "shard_key", "node", "event_id", "event", "created_at"], values);
     tx.run(&row).await?;
     tx.put = true;
     Ok(())
@@ -75,8 +73,8 @@ pub async fn relay(db: &Db, sink: &EventSink, now: DateTime<Utc>) -> Result<u64,
         after = last.int("id").map_err(failed("read the outbox"))?;
         let (ids, events) = readable(&rows).map_err(failed("read the outbox"))?;
         sink.publish(&events).await.map_err(|e| JobError::failed("publish what the outbox holds", e))?;
-        let mut done = Query::delete();
-        done.from_table(Alias::new(TABLE)).and_where(Expr::col(Alias::new("id")).is_in(ids));
+        let mut done = delete(TABLE);
+        done.and_where(col("id").is_in(ids));
         if !events.is_empty() {
             db.run(&done).await.map_err(failed("empty the outbox"))?;
         }
@@ -86,16 +84,10 @@ pub async fn relay(db: &Db, sink: &EventSink, now: DateTime<Utc>) -> Result<u64,
 
 /// Rows that this node is to relay, by id, after one of them.
 pub(super) async fn waiting(db: &Db, after: i64, now: DateTime<Utc>) -> Result<Vec<Row>, DbError> {
-    let column = |name| Expr::col(Alias::new(name));
-    let mine = Cond::any().add(column("node").eq(db.ids.node())).add(column("created_at").lt(micros(now - OTHERS)));
-    let mut select = Query::select();
-    select
-        .columns(["id", "event"].map(Alias::new))
-        .from(Alias::new(TABLE))
-        .cond_where(Cond::all().add(column("id").gt(after)).add(mine))
-        .order_by(Alias::new("id"), Order::Asc)
-        .limit(AT_ONCE);
-    db.all(&select).await
+    let mine = Cond::any().add(col("node").eq(db.ids.node())).add(col("created_at").lt(micros(now - OTHERS)));
+    let mut wanted = select(TABLE, ["id", "event"]);
+    wanted.cond_where(Cond::all().add(col("id").gt(after)).add(mine)).order_by(Alias::new("id"), Order::Asc).limit(AT_ONCE);
+    db.all(&wanted).await
 }
 
 fn readable(rows: &[Row]) -> Result<(Vec<i64>, Vec<Event>), DbError> {

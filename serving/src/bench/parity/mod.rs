@@ -19,6 +19,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use self::children::{Jobs, Start};
+use super::unused;
 
 /// Records that are acknowledged together.
 const CHUNK: usize = 5_000;
@@ -140,10 +141,7 @@ async fn begin(plan: &Parity, folder: &Path) -> anyhow::Result<(Vec<Jobs>, Bus)>
     let brokers = plan.brokers.clone().unwrap_or_else(|| free.to_string());
     let bus = Bus::new(BusConfig { brokers, partitions: plan.partitions, ..BusConfig::default() })?;
     if plan.brokers.is_some() {
-        bus.ensure_topics().await?;
-        let inbox = [Topic::Inbox.name().to_owned()];
-        let empty = bus.beginning_offsets(&inbox).await? == bus.end_offsets(&inbox).await?;
-        anyhow::ensure!(empty, "the event log at {} has events; this needs one of its own", bus.config().brokers);
+        unused(&bus, Topic::Inbox).await?;
     }
     let start = |jobs| Start { jobs, folder: folder.to_path_buf(), brokers: plan.brokers.clone(), variables: variables.clone() };
     let mut jobs = each.into_iter().map(|jobs| start(jobs).begin()).collect::<anyhow::Result<Vec<_>>>()?;
