@@ -1,5 +1,7 @@
 //! The `[auth]` section.
 
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 
 /// The `[auth]` section.
@@ -146,6 +148,11 @@ impl Default for TencentConfig {
 type Fault = (&'static str, String);
 
 impl AuthConfig {
+    /// The folder of the keys.
+    pub fn folder(&self, data_dir: &Path) -> PathBuf {
+        if self.keys.is_empty() { data_dir.join("keys") } else { PathBuf::from(&self.keys) }
+    }
+
     /// What is wrong with the section: the key, and the remedy. `abroad`: whether the API listens beyond loopback.
     ///
     /// # Errors

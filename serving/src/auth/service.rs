@@ -91,8 +91,7 @@ impl Auth {
     /// # Errors
     /// When the keys cannot be read or made.
     pub fn open(db: Db, config: &AuthConfig, data_dir: &Path, chance: Chance, now: DateTime<Utc>) -> anyhow::Result<Self> {
-        let folder = if config.keys.is_empty() { data_dir.join("keys") } else { config.keys.clone().into() };
-        let keys = Keys::open(&folder, now, &chance)?;
+        let keys = Keys::open(&config.folder(data_dir), now, &chance)?;
         let sms = sms::sender(&config.sms)?;
         let access = Duration::from_secs(u64::try_from(config.access_s).unwrap_or_default() + 60);
         let cache = |lives| Cache::builder().max_capacity(1_000_000).time_to_live(lives).build();

@@ -1,7 +1,5 @@
 //! `auth keys|rotate`.
 
-use std::path::PathBuf;
-
 use chrono::{TimeDelta, Utc};
 use clap::{Args, Subcommand};
 
@@ -33,7 +31,7 @@ pub(super) struct RotateArgs {
 
 pub(super) fn run(global: &Global, command: AuthCommand) -> anyhow::Result<()> {
     let config = global.load()?;
-    let folder = if config.auth.keys.is_empty() { config.data_dir.join("keys") } else { PathBuf::from(&config.auth.keys) };
+    let folder = config.auth.folder(&config.data_dir);
     let (now, chance) = (Utc::now(), system_chance());
     let keys = Keys::open(&folder, now, &chance)?;
     match command {

@@ -6,8 +6,8 @@ use axum::http::request::Parts;
 use features::ids::{EventId, derived_event_id};
 use serde::de::DeserializeOwned;
 
-use super::auth::Caller;
 use super::error::ApiError;
+use super::idempotency;
 
 /// A JSON body.
 pub struct Body<T>(pub T);
@@ -80,9 +80,7 @@ impl<S: Send + Sync> FromRequestParts<S> for EventIds {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let key = parts.headers.get("idempotency-key").and_then(|v| v.to_str().ok());
-        // Two people who choose the same key mean different requests.
-        let whose = parts.extensions.get::<Caller>().and_then(Caller::user).map(|user| format!("user {user} ")).unwrap_or_default();
-        Ok(Self(key.map(|key| format!("{whose}{} {} {key}", parts.method, parts.uri.path()))))
+        Ok(Self(key.map(|key| idempotency::name(parts, key))))
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -57,6 +58,12 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     Ok(Some(key.to_owned()))
 }
 
+/// What a request with a key goes by, for its answer and for the ids of its events. Two people who choose the same key mean different requests.
+pub(super) fn name(parts: &Parts, key: &str) -> String {
+    let whose = parts.extensions.get::<Caller>().and_then(Caller::user).map(|user| format!("user {user} ")).unwrap_or_default();
+    format!("{whose}{} {} {key}", parts.method, parts.uri.path())
+}
+
 /// Answers repeats from memory.
 pub(super) async fn repeat(State(answers): State<Answers>, request: Request, next: Next) -> Result<Response, ApiError> {
     if !matches!(*request.method(), Method::POST | Method::PUT | Method::DELETE) {
@@ -66,9 +73,7 @@ pub(super) async fn repeat(State(answers): State<Answers>, request: Request, nex
     let (parts, body) = request.into_parts();
     let too_large = |_| ApiError::Malformed(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {} bytes are allowed", answers.body_limit));
     let body = to_bytes(body, answers.body_limit).await.map_err(too_large)?;
-    let whose = parts.extensions.get::<Caller>().copied().unwrap_or(Caller::Nobody);
-    let whose = whose.user().map(|user| user.to_string()).unwrap_or_default();
-    let name = format!("{whose} {} {} {key}", parts.method, parts.uri.path());
+    let name = name(&parts, &key);
     let digest: [u8; 32] = Sha256::digest(&body).into();
     let run = async { remember(next.run(Request::from_parts(parts, Body::from(body))).await, digest).await };
     // Two requests with one key at the same time: the second waits for the first.
