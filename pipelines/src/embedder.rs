@@ -15,12 +15,16 @@ use features::ids::UserId;
 use features::topic::Topic;
 use features::vector::QVector;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use crate::bus::{Bus, OutRecord, Record};
 use crate::supervisor::{JobContext, JobError};
 
 /// The name of the job and of its group.
 pub const NAME: &str = "embedder";
+
+/// How long nothing may come until it is told how things stand: the lag of the last batch is half a second old, and would be told for ever.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// The `[embedder]` section of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,8 +81,13 @@ impl Embedder {
             let records = tokio::select! {
                 biased;
                 () = context.shutdown.cancelled() => return Ok(()),
-                records = reader.batch(self.config.batch, Duration::from_millis(self.config.linger_ms)) => records?,
+                records = timeout(IDLE, reader.batch(self.config.batch, Duration::from_millis(self.config.linger_ms))) => records,
             };
+            let Ok(records) = records else {
+                context.progress.advance(0, reader.lag(), (context.clock)());
+                continue;
+            };
+            let records = records?;
             if share != reader.share() {
                 // Another worker may have embedded other texts of these people meanwhile.
                 texts.clear();

@@ -233,6 +233,15 @@ async fn operators_see_jobs_metrics_and_documentation() {
     for name in ["gate", "features", "lake", "embedder", "assembler", "indexer", "ledger", "outbox"] {
         assert!(names.contains(&name), "{names:?}");
     }
+    // A job that has nothing to do says so, again and again: whoever waits for a lag of nothing would otherwise wait for ever.
+    let told = async |name: &str| {
+        let jobs = app.get("/v1/jobs").await.expect(200);
+        jobs["jobs"].as_array().unwrap().iter().find(|job| job["name"] == name).unwrap()["last_progress"].clone()
+    };
+    for name in ["gate", "features", "lake", "embedder", "assembler", "indexer", "ledger"] {
+        let first = told(name).await;
+        app.until("an idle job tells how things stand", async || told(name).await != first).await;
+    }
     assert_eq!(app.get("/healthz").await.status, 200);
     let api = app.get("/openapi.json").await.expect(200);
     for path in ["/v1/recommendations", "/v1/interactions", "/v1/users/{id}", "/v1/moments", "/v1/search"] {
