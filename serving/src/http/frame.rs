@@ -20,6 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::auth::{Doors, admit};
 use super::error::ApiError;
 use super::idempotency::{Answers, repeat};
+use super::linger::linger;
 use crate::config::DEVELOPMENT_KEY;
 use crate::state::App;
 use crate::{auth, interactions, moments, ops, recommend, search, users, web};
@@ -83,6 +84,7 @@ pub fn router(app: App) -> Router {
     let request_id = HeaderName::from_static("x-request-id");
     let timeout = Duration::from_secs(http.timeout_s);
     let layers = ServiceBuilder::new()
+        .layer(map_request(linger))
         .layer(map_request(sound_request_id))
         .layer(SetRequestIdLayer::new(request_id.clone(), MakeRequestUuid))
         .layer(PropagateRequestIdLayer::new(request_id))

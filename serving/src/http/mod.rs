@@ -5,6 +5,7 @@ mod error;
 mod extract;
 mod frame;
 mod idempotency;
+mod linger;
 
 pub use self::auth::Caller;
 pub(crate) use self::auth::is_known;

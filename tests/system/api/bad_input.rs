@@ -78,6 +78,35 @@ async fn more_requests_at_a_time_than_allowed_are_told_to_wait() {
     app.stop().await;
 }
 
+/// Sends a whole request before it reads a byte of the answer, as simple clients do.
+fn first_sent_then_read(app: &TestApp, key: &str, body: usize) -> String {
+    let mut stream = TcpStream::connect(app.address.trim_start_matches("http://")).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let head = format!(
+        "POST /v1/moments HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {body}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&vec![b' '; body]).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.lines().next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_sends_far_too_much_is_told() {
+    let app = TestApp::start().await;
+    for _ in 0..5 {
+        let told = block_in_place(|| first_sent_then_read(&app, KEY, 32 << 20));
+        assert_eq!(told, "HTTP/1.1 413 Payload Too Large");
+        assert_eq!(
+            block_in_place(|| first_sent_then_read(&app, "nobody's", 32 << 20)),
+            "HTTP/1.1 401 Unauthorized",
+            "not a byte is read for an answer"
+        );
+    }
+    app.stop().await;
+}
+
 /// What is refused before a room sees it.
 async fn frame(app: &TestApp) {
     assert_eq!(raw(app, Method::POST, "/v1/moments", "{\"author_id\": ").await.problem(400), "malformed");
