@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod contract;
 mod features;
 mod fresh;
 mod journeys;

@@ -18,6 +18,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::auth::{Doors, admit};
+use super::contract::complete;
 use super::error::ApiError;
 use super::idempotency::{Answers, repeat};
 use super::linger::linger;
@@ -62,15 +63,22 @@ fn rooms() -> OpenApiRouter<App> {
         .merge(ops::private())
 }
 
+/// The rooms and what they do, in full.
+fn described() -> (Router<App>, utoipa::openapi::OpenApi) {
+    let (rooms, mut api) = rooms().split_for_parts();
+    complete(&mut api);
+    (rooms, api)
+}
+
 /// The API's description.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    rooms().split_for_parts().1
+    described().1
 }
 
 /// Everything that is served.
 pub fn router(app: App) -> Router {
     let http = &app.config.http;
-    let (rooms, api) = rooms().split_for_parts();
+    let (rooms, api) = described();
     let doors = Doors::new(&api);
     let answers = Answers::new(http.idempotency_hours, http.body_limit);
     let places = Arc::new(Semaphore::new(http.in_flight));

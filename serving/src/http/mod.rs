@@ -1,6 +1,7 @@
 //! What all rooms share: errors, callers, ids of requests, repeats, and the router's frame.
 
 mod auth;
+mod contract;
 mod error;
 mod extract;
 mod frame;
