@@ -4,8 +4,10 @@
 mod app;
 mod binary;
 mod disk;
+mod issuer;
 pub mod parts;
 
 pub use app::{Answer, KEY, TestApp, person};
 pub use binary::{Run, binary};
 pub use disk::SmallDisk;
+pub use issuer::{Alg, Issuer};

@@ -8,6 +8,7 @@ mod fresh;
 mod journeys;
 mod logins;
 mod moderation;
+mod oidc;
 mod outage;
 mod places;
 mod random;

@@ -1,8 +1,11 @@
 //! The `[auth]` section.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use super::OidcConfig;
 
 /// The `[auth]` section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,10 +31,18 @@ pub struct AuthConfig {
     pub countries: Vec<String>,
     /// Header in which a trusted proxy says who asks; empty for none.
     pub address_header: String,
+    /// Seconds after a login within which logins may be added and removed.
+    pub fresh_s: i64,
+    /// ID tokens from an address in an hour.
+    pub id_tokens_per_address: u32,
+    /// ID tokens from a device in an hour.
+    pub id_tokens_per_device: u32,
     /// Codes.
     pub codes: CodesConfig,
     /// How codes are sent.
     pub sms: SmsConfig,
+    /// Who else says who somebody is: OpenID providers by their names here.
+    pub oidc: BTreeMap<String, OidcConfig>,
 }
 
 /// The `[auth.codes]` section.
@@ -118,8 +129,12 @@ impl Default for AuthConfig {
             country: "86".to_owned(),
             countries: Vec::new(),
             address_header: String::new(),
+            fresh_s: 600,
+            id_tokens_per_address: 240,
+            id_tokens_per_device: 30,
             codes: CodesConfig::default(),
             sms: SmsConfig::default(),
+            oidc: BTreeMap::new(),
         }
     }
 }
@@ -176,6 +191,11 @@ impl AuthConfig {
         if !digits(&self.country) || !self.countries.iter().all(digits) {
             return Err(("auth.countries", "and auth.country are country codes of 1 to 3 digits without a plus, such as 86".to_owned()));
         }
+        within("auth.fresh_s", self.fresh_s, 86_400)?;
+        if [self.id_tokens_per_address, self.id_tokens_per_device].contains(&0) {
+            return Err(("auth.id_tokens_per_address", "and auth.id_tokens_per_device must be at least 1".to_owned()));
+        }
+        self.oidc.iter().try_for_each(|(name, provider)| provider.check(name))?;
         let codes = &self.codes;
         within("auth.codes.lives_s", codes.lives_s, 3_600)?;
         within("auth.codes.attempts", codes.attempts, 20)?;

@@ -33,6 +33,30 @@ pub enum AuthError {
     /// There is no such session of the caller's.
     #[error("there is no such session")]
     NoSession,
+    /// There is no such login of the caller's.
+    #[error("there is no such login")]
+    NoLogin,
+    /// No provider of this name is configured.
+    #[error("nobody logs in with this provider here; see auth.oidc")]
+    NoProvider,
+    /// An ID token that is not good; the reason is for the log.
+    #[error("the ID token is not valid here, has ended, or was used before; sign in with the provider again")]
+    BadIdToken(&'static str),
+    /// The keys of a provider cannot be had; the reason is for the log.
+    #[error("the login provider does not answer; try again")]
+    ProviderAway(String),
+    /// What is to be linked is a login of somebody else.
+    #[error("this is a login of another account; log in with it, and remove it there first")]
+    Taken,
+    /// The only login cannot be removed.
+    #[error("this is the only login of the account; add another one first")]
+    LastLogin,
+    /// An account has no more logins than this.
+    #[error("an account has at most {0} logins; remove one first")]
+    TooManyLogins(u64),
+    /// The caller's login was too long ago for this; within so many seconds of one it works.
+    #[error("log in again, and do this within {0} s with the new access token")]
+    NotFresh(i64),
     /// The code could not be sent.
     #[error("the code could not be sent: {0}")]
     NotSent(String),
@@ -69,6 +93,19 @@ impl From<AuthError> for ApiError {
             AuthError::BadRefresh => Self::Denied("invalid_refresh_token", told),
             AuthError::Reused => Self::Denied("refresh_token_reused", told),
             AuthError::NoSession => Self::NotFound("unknown_session", told),
+            AuthError::NoLogin => Self::NotFound("unknown_login", told),
+            AuthError::NoProvider => Self::NotFound("unknown_provider", told),
+            AuthError::BadIdToken(reason) => {
+                metrics::counter!("hongniang_auth_refused_id_tokens_total").increment(1);
+                tracing::info!(reason, "an ID token is refused");
+                Self::Denied("invalid_id_token", told)
+            }
+            // Why is in the log, where the request failed.
+            AuthError::ProviderAway(_) => Self::coded(503, "provider_unavailable", "Not now; try again", told),
+            AuthError::Taken => Self::coded(409, "login_taken", "Somebody else's login", told),
+            AuthError::LastLogin => Self::coded(409, "last_login", "The only login", told),
+            AuthError::TooManyLogins(_) => Self::coded(409, "too_many_logins", "Too many logins", told),
+            AuthError::NotFresh(_) => Self::coded(403, "reauthentication_required", "The login was too long ago", told),
             AuthError::NotSent(reason) => {
                 tracing::warn!(reason, "a code could not be sent");
                 Self::Unavailable("the code could not be sent; try again".to_owned())

@@ -1,5 +1,7 @@
 //! Parse, call, reply.
 
+mod logins;
+
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, State};
@@ -28,6 +30,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(sessions))
         .routes(routes!(end_session))
         .routes(routes!(jwks))
+        .merge(logins::router())
 }
 
 /// A number that wants a code.
@@ -141,9 +144,9 @@ fn asker(app: &App, peer: Peer, headers: &HeaderMap, device: Option<String>) -> 
     Ok(Asker { address: if header.is_empty() { peer } else { told().or(peer) }, device })
 }
 
-/// Tokens are kept by nobody on the way.
-fn answer(tokens: Tokens) -> Response {
-    let body = TokenAnswer {
+/// Tokens as they are told.
+fn told(tokens: Tokens) -> TokenAnswer {
+    TokenAnswer {
         access_token: tokens.access,
         token_type: "Bearer",
         expires_in: tokens.access_s,
@@ -152,7 +155,11 @@ fn answer(tokens: Tokens) -> Response {
         session_id: tokens.session.to_string(),
         user_id: tokens.user_id,
         created: tokens.created,
-    };
+    }
+}
+
+/// Tokens are kept by nobody on the way.
+fn answer(body: impl Serialize) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
@@ -176,14 +183,14 @@ async fn send_code(
 async fn verify(State(app): State<App>, peer: Peer, headers: HeaderMap, Body(login): Body<Login>) -> Result<Response, ApiError> {
     let asker = asker(&app, peer, &headers, login.device_id)?;
     let device = Device { name: login.device_name };
-    Ok(answer(app.auth.verify(&login.phone, &login.code, &device, &asker, app.now()).await?))
+    Ok(answer(told(app.auth.verify(&login.phone, &login.code, &device, &asker, app.now()).await?)))
 }
 
 /// New tokens for a refresh token, which works once. One that was used before ends its session; a retry within `auth.retry_s` gets the same answer.
 #[utoipa::path(post, path = "/v1/auth/refresh", tag = "auth", security(()), request_body = RefreshWanted, responses(
     (status = 200, body = TokenAnswer), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 async fn refresh(State(app): State<App>, Body(wanted): Body<RefreshWanted>) -> Result<Response, ApiError> {
-    Ok(answer(app.auth.refresh(&wanted.refresh_token, app.now()).await?))
+    Ok(answer(told(app.auth.refresh(&wanted.refresh_token, app.now()).await?)))
 }
 
 /// Ends the session of the access token.

@@ -72,6 +72,11 @@ impl Phone {
         Ok(Self(format!("+{digits}")))
     }
 
+    /// A number that was read before, out of a table.
+    pub(super) fn kept(number: String) -> Self {
+        Self(number)
+    }
+
     /// Whether it is of one of these countries; every one is where there are none.
     pub fn is_of(&self, countries: &[String]) -> bool {
         countries.is_empty() || countries.iter().any(|code| self.0[1..].starts_with(code.as_str()))
@@ -95,7 +100,8 @@ fn plain(c: char) -> char {
 
 impl fmt::Display for Phone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (head, tail) = (&self.0[..3], &self.0[self.0.len() - 2..]);
+        let tail = self.0.len().saturating_sub(2);
+        let (head, tail) = (self.0.get(..3).unwrap_or_default(), self.0.get(tail..).unwrap_or_default());
         write!(f, "{head}…{tail}")
     }
 }

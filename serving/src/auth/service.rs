@@ -1,5 +1,9 @@
 //! The rules of logins and sessions.
 
+mod logins;
+mod oidc;
+mod phone;
+
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,14 +16,18 @@ use features::ids::UserId;
 use moka::sync::Cache;
 use subtle::ConstantTimeEq;
 
+pub use self::logins::{Login, LoginKind};
+pub use self::oidc::{IdToken, OidcLogin};
 use super::limits::{Limits, PerHour};
+use super::oidc::Providers;
 use super::refresh::Refresh;
-use super::sms::{self, Message, Sms};
-use super::store::{self, Code, Kept};
-use super::{AuthConfig, AuthError, Chance, Claims, Keys, Phone, access};
+use super::sms::{self, Sms};
+use super::store::{self, Entry, Kept, Owned};
+use super::{AuthConfig, AuthError, Chance, Claims, Keys, access};
 use crate::db::{Db, micros, retrying, time};
 
-const PROVIDER: &str = "phone";
+/// Logins by phone number, in the column of providers.
+const PHONE: &str = "phone";
 
 /// Logins and sessions.
 pub struct Auth {
@@ -27,6 +35,7 @@ pub struct Auth {
     config: AuthConfig,
     keys: Keys,
     sms: Arc<dyn Sms>,
+    providers: Providers,
     chance: Chance,
     limits: Limits,
     /// Sessions that went on a moment ago.
@@ -100,6 +109,7 @@ impl Auth {
             config: config.clone(),
             keys,
             sms,
+            providers: Providers::new(&config.oidc)?,
             chance,
             limits: Limits::new(),
             live: cache(Duration::from_secs(config.check_s)),
@@ -129,127 +139,50 @@ impl Auth {
         })
     }
 
-    fn phone(&self, phone: &str) -> Result<Phone, AuthError> {
-        let phone = Phone::parse(phone, &self.config.country)?;
-        if phone.is_of(&self.config.countries) { Ok(phone) } else { Err(super::PhoneError::Country.into()) }
-    }
-
     fn hash(&self, purpose: &str, parts: &[&[u8]]) -> String {
         URL_SAFE_NO_PAD.encode(self.keys.mac(purpose, parts))
     }
 
-    /// Sends a code to a number; the same for those with and without an account. Returns how long it works, in seconds.
-    ///
-    /// # Errors
-    /// When the number is none, something was asked for too often, or the code cannot be sent.
-    pub async fn send_code(&self, phone: &str, from: &Asker, now: DateTime<Utc>) -> Result<i64, AuthError> {
-        let codes = &self.config.codes;
-        let phone = self.phone(phone)?;
-        if let Some(address) = from.address {
-            self.limit("codes of address", &network(address), codes.per_address, now)?;
-        }
-        if let Some(device) = &from.device {
-            self.limit("codes of device", device, codes.per_device, now)?;
-        }
-        let phone_hash = self.hash("phone", &[phone.number().as_bytes()]);
-        let code = self.new_code()?;
-        let kept = Code {
-            code_hash: self.hash("code", &[phone_hash.as_bytes(), code.as_bytes()]),
-            attempts: 0,
-            sent_at: micros(now),
-            expires_at: micros(now + TimeDelta::seconds(codes.lives_s)),
-        };
-        retrying(|| self.keep_code(&phone_hash, &kept, now)).await?;
-        let message = Message { phone: &phone, code: &code, lives_s: codes.lives_s, now };
-        if let Err(reason) = self.sms.send(message).await {
-            // Nobody has it: the next one may be asked for at once.
-            let mut tx = self.db.begin().await?;
-            store::drop_code(&mut tx, &phone_hash).await?;
-            tx.commit().await?;
-            return Err(AuthError::NotSent(reason));
-        }
-        metrics::counter!("hongniang_auth_codes_total").increment(1);
-        Ok(codes.lives_s)
-    }
-
-    async fn keep_code(&self, phone_hash: &str, kept: &Code, now: DateTime<Utc>) -> Result<(), AuthError> {
-        let mut tx = self.db.begin().await?;
-        if let Some(before) = store::code(&mut tx, phone_hash).await? {
-            let pause = before.sent_at + self.config.codes.pause_s * 1_000_000 - micros(now);
-            if pause > 0 {
-                return Err(AuthError::TooOften(pause / 1_000_000 + 1));
-            }
-        }
-        self.limit("codes of number", phone_hash, self.config.codes.per_number, now)?;
-        store::put_code(&mut tx, phone_hash, kept).await?;
-        Ok(tx.commit().await?)
-    }
-
-    fn new_code(&self) -> Result<String, AuthError> {
-        let mut bytes = [0; 8];
-        (self.chance)(&mut bytes)?;
-        // 2^64 is so much larger than a million that no code is likelier than another by more than 1 in 10^13.
-        Ok(format!("{:06}", u64::from_be_bytes(bytes) % 1_000_000))
-    }
-
-    /// A login by number and code. The first one with a number makes an account.
-    ///
-    /// # Errors
-    /// When the code does not work, or was tried too often.
-    pub async fn verify(&self, phone: &str, code: &str, device: &Device, from: &Asker, now: DateTime<Utc>) -> Result<Tokens, AuthError> {
-        let phone = self.phone(phone)?;
-        if code.len() != 6 || !code.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(AuthError::Field("code", "must be the six digits that were sent".to_owned()));
-        }
+    /// Somebody about to log in by something, with the first refresh token of the session.
+    fn entry(&self, (provider, subject): (&str, &str), device: &Device, now: DateTime<Utc>) -> Result<(Entry, Refresh), AuthError> {
         let name = device.name.trim();
         if name.chars().count() > 100 || name.chars().any(char::is_control) {
             return Err(AuthError::Field("device_name", "must have at most 100 characters".to_owned()));
         }
-        if let Some(address) = from.address {
-            self.limit("tries of address", &network(address), self.config.codes.tries_per_address, now)?;
-        }
         let mut secret = [0; 32];
         (self.chance)(&mut secret)?;
-        retrying(|| self.log_in(&phone, code, (name, secret), now)).await
-    }
-
-    async fn log_in(&self, phone: &Phone, code: &str, (device, secret): (&str, [u8; 32]), now: DateTime<Utc>) -> Result<Tokens, AuthError> {
-        let at = micros(now);
-        let phone_hash = self.hash("phone", &[phone.number().as_bytes()]);
-        let given = self.hash("code", &[phone_hash.as_bytes(), code.as_bytes()]);
-        let mut tx = self.db.begin().await?;
-        let Some(kept) = store::code(&mut tx, &phone_hash).await? else { return Err(AuthError::WrongCode) };
-        let works = kept.expires_at > at && kept.attempts < self.config.codes.attempts;
-        if !works || !bool::from(kept.code_hash.as_bytes().ct_eq(given.as_bytes())) {
-            store::count_attempt(&mut tx, &phone_hash).await?;
-            tx.commit().await?;
-            metrics::counter!("hongniang_auth_wrong_codes_total").increment(1);
-            return Err(AuthError::WrongCode);
-        }
-        store::drop_code(&mut tx, &phone_hash).await?;
-        let known = store::owner(&mut tx, PROVIDER, phone.number()).await?;
-        let user_id = known.unwrap_or_else(|| crate::db::user(self.db.ids.next(now)));
-        if known.is_none() {
-            store::new_account(&mut tx, (user_id, self.db.ids.next(now)), (PROVIDER, phone.number()), at).await?;
-        }
+        let new = self.new_login(crate::db::user(self.db.ids.next(now)), now);
         let refresh = Refresh::new(self.db.ids.next(now), secret);
         let session = Kept {
             id: refresh.session,
-            user_id,
-            device: device.to_owned(),
-            created_at: at,
-            seen_at: at,
+            user_id: new.user_id,
+            device: name.to_owned(),
+            created_at: micros(now),
+            seen_at: micros(now),
             expires_at: self.session_ends(now),
             ended_at: None,
             refresh_hash: refresh.hash(&self.keys),
             previous_hash: String::new(),
-            refreshed_at: at,
+            refreshed_at: micros(now),
         };
-        store::put_session(&mut tx, &session).await?;
-        tx.commit().await?;
-        metrics::counter!("hongniang_auth_logins_total").increment(1);
-        let tokens = self.tokens(&session, &refresh, now)?;
-        Ok(Tokens { created: known.is_none(), ..tokens })
+        Ok((Entry { provider: provider.to_owned(), subject: subject.to_owned(), new, session }, refresh))
+    }
+
+    fn new_login(&self, user_id: UserId, now: DateTime<Utc>) -> Owned {
+        Owned { id: self.db.ids.next(now), user_id }
+    }
+
+    /// The answer to a login that is in the tables.
+    fn entered(
+        &self,
+        entry: &Entry,
+        refresh: &Refresh,
+        (user_id, created): (UserId, bool),
+        now: DateTime<Utc>,
+    ) -> Result<Tokens, AuthError> {
+        metrics::counter!("hongniang_auth_logins_total", "by" => entry.provider.clone()).increment(1);
+        let tokens = self.tokens(&Kept { user_id, ..entry.session.clone() }, refresh, now)?;
+        Ok(Tokens { created, ..tokens })
     }
 
     fn session_ends(&self, now: DateTime<Utc>) -> i64 {

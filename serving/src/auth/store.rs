@@ -1,11 +1,18 @@
 //! The tables of the room.
 
+mod logins;
+
 use features::ids::UserId;
 use sea_query::{Alias, Expr, ExprTrait, Order};
 
 use crate::db::schema::{drop_table, index, number, opt_number, table, text};
 use crate::db::statement::{col, delete, insert, select, update};
 use crate::db::{Db, DbError, Kind, Row, Step, Tx, key, user};
+
+pub(super) use self::logins::{
+    Entry, LoginRow, Owned, Told, count, drop_login, enter, lock_account, login, logins, new_login, spend, tell,
+};
+pub(crate) use self::logins::{OIDC_LOGINS, SPENT_TOKENS, drop_oidc_tables, oidc_tables};
 
 /// People who have logged in: one row each.
 pub(crate) const ACCOUNTS: &str = "accounts";
@@ -114,26 +121,6 @@ pub(super) async fn drop_code(tx: &mut Tx, phone_hash: &str) -> Result<(), DbErr
     Ok(())
 }
 
-/// Whose a login is.
-pub(super) async fn owner(tx: &mut Tx, provider: &str, subject: &str) -> Result<Option<UserId>, DbError> {
-    let mut wanted = select(IDENTITIES, ["user_id"]);
-    wanted.and_where(col("provider").eq(provider)).and_where(col("subject").eq(subject));
-    tx.one(&wanted).await?.map(|row| row.int("user_id").map(user)).transpose()
-}
-
-/// A new account with its first login.
-pub(super) async fn new_account(
-    tx: &mut Tx,
-    (user_id, id): (UserId, i64),
-    (provider, subject): (&str, &str),
-    at: i64,
-) -> Result<(), DbError> {
-    tx.run(&insert(ACCOUNTS, ["user_id", "created_at"], [key(user_id).into(), at.into()])).await?;
-    let values = [id.into(), key(user_id).into(), provider.into(), subject.into(), at.into()];
-    tx.run(&insert(IDENTITIES, ["id", "user_id", "provider", "subject", "created_at"], values)).await?;
-    Ok(())
-}
-
 /// A session as it is kept. Times are microseconds since 1970.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
@@ -167,11 +154,13 @@ fn kept(row: &Row) -> Result<Kept, DbError> {
     })
 }
 
-/// A new session; those of the person that ended or expired go.
-pub(super) async fn put_session(tx: &mut Tx, s: &Kept) -> Result<(), DbError> {
-    let mut over = delete(SESSIONS);
-    over.and_where(col("user_id").eq(key(s.user_id))).and_where(col("expires_at").lt(s.created_at));
-    tx.run(&over).await?;
+/// A new session; those of the person that expired go, unless it is the first.
+pub(super) async fn put_session(tx: &mut Tx, s: &Kept, is_first: bool) -> Result<(), DbError> {
+    if !is_first {
+        let mut over = delete(SESSIONS);
+        over.and_where(col("user_id").eq(key(s.user_id))).and_where(col("expires_at").lt(s.created_at));
+        tx.run(&over).await?;
+    }
     let values = [
         s.id.into(),
         key(s.user_id).into(),
@@ -193,6 +182,13 @@ pub(super) async fn session(tx: &mut Tx, id: i64) -> Result<Option<Kept>, DbErro
     let mut wanted = select(SESSIONS, COLUMNS);
     wanted.and_where(col("id").eq(id)).lock_exclusive();
     tx.one(&wanted).await?.map(|row| kept(&row)).transpose()
+}
+
+/// When a session of a person that goes on began, in microseconds since 1970.
+pub(super) async fn began(db: &Db, id: i64, user_id: UserId) -> Result<Option<i64>, DbError> {
+    let mut wanted = select(SESSIONS, ["created_at"]);
+    wanted.and_where(col("id").eq(id)).and_where(col("user_id").eq(key(user_id))).and_where(col("ended_at").is_null());
+    db.one(&wanted).await?.map(|row| row.int("created_at")).transpose()
 }
 
 /// Whether a session of a person goes on at a time.

@@ -34,6 +34,8 @@ pub const TABLES: &[TableSpec] = &[
     TableSpec { name: auth::IDENTITIES, owned: Owned::By("user_id") },
     TableSpec { name: auth::SESSIONS, owned: Owned::By("user_id") },
     TableSpec { name: auth::CODES, owned: Owned::Nobody("numbers that ask for a code may have no account; by keyed hash, for minutes") },
+    TableSpec { name: auth::OIDC_LOGINS, owned: Owned::By("user_id") },
+    TableSpec { name: auth::SPENT_TOKENS, owned: Owned::Nobody("ID tokens that were used, by keyed hash, until they end") },
 ];
 
 /// One change of a table.
@@ -84,6 +86,7 @@ pub struct Migration {
 pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "outbox", up: outbox::tables, down: |_| vec![drop_table(outbox::TABLE)] },
     Migration { version: 2, name: "logins", up: auth::tables, down: |_| auth::drop_tables() },
+    Migration { version: 3, name: "logins by OIDC", up: auth::oidc_tables, down: |_| auth::drop_oidc_tables() },
 ];
 
 /// A new table, with texts that are compared byte by byte on every database.

@@ -51,6 +51,17 @@ pub enum ApiError {
     KeyReused,
     /// More requests at the same time than are taken.
     Busy,
+    /// What a room tells with a status and a code of its own.
+    Coded {
+        /// The HTTP status.
+        status: u16,
+        /// Stable, for programs.
+        code: &'static str,
+        /// Short, for people.
+        title: &'static str,
+        /// What happened here, and the remedy.
+        detail: String,
+    },
     /// Not now.
     Unavailable(String),
     /// A mistake of ours; told in the log only.
@@ -61,6 +72,11 @@ impl ApiError {
     /// One wrong field.
     pub fn field(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError { field: field.to_owned(), message: message.into() }])
+    }
+
+    /// What a room tells with a status and a code of its own.
+    pub fn coded(status: u16, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self::Coded { status, code, title, detail: detail.into() }
     }
 
     /// An unknown user.
@@ -99,6 +115,7 @@ impl ApiError {
                 422,
                 "use a new key for a new request".to_owned(),
             ),
+            Self::Coded { status, code, title, detail } => (*code, *title, *status, detail.clone()),
             Self::Busy => ("too_many_requests", "Too many requests at the same time", 429, "wait, then try again".to_owned()),
             Self::Unavailable(detail) => ("unavailable", "Not now; try again", 503, detail.clone()),
             Self::Internal(_) => ("internal", "Something went wrong here", 500, "the log has the details, by X-Request-ID".to_owned()),

@@ -4,12 +4,36 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{KEY, TestApp, person};
+use tests::{Issuer, KEY, TestApp, person};
 
 use super::logins::{Inbox, ask, log_in};
 
 /// Operations that anybody may call. What is added here is public: think twice.
-const PUBLIC: [&str; 4] = ["GET /.well-known/jwks.json", "POST /v1/auth/phone/code", "POST /v1/auth/phone/verify", "POST /v1/auth/refresh"];
+const PUBLIC: [&str; 5] = [
+    "GET /.well-known/jwks.json",
+    "POST /v1/auth/oidc/{provider}",
+    "POST /v1/auth/phone/code",
+    "POST /v1/auth/phone/verify",
+    "POST /v1/auth/refresh",
+];
+
+/// The app that people log in from by the provider `house`.
+const APP: &str = "app.example.com";
+
+/// What proves logins of Ann's; each works once.
+struct Proofs {
+    phone: &'static str,
+    code: String,
+    id_token: String,
+}
+
+impl Proofs {
+    async fn of(app: &TestApp, inbox: &Inbox, issuer: &Issuer, phone: &'static str) -> Self {
+        ask(app, "", Method::POST, "/v1/auth/phone/code", Some(&json!({"phone": phone}))).await.expect(202);
+        let id_token = issuer.token(&issuer.claims(APP, phone, chrono::Utc::now()));
+        Self { phone, code: inbox.code(phone), id_token }
+    }
+}
 
 /// Operations and the ways in that they name.
 fn operations(api: &Value) -> BTreeMap<String, BTreeSet<String>> {
@@ -31,6 +55,8 @@ struct Somebody {
     token: String,
     session: String,
     moment: String,
+    /// A login by the provider `house`, where there is one.
+    login: String,
 }
 
 impl Somebody {
@@ -42,12 +68,20 @@ impl Somebody {
         let moment = json!({"author_id": id, "title": nickname, "text": "周末去爬山"});
         let moment =
             ask(app, &token, Method::POST, "/v1/moments", Some(&moment)).await.expect(201)["moment_id"].as_str().unwrap().to_owned();
-        Self { id, token, session, moment }
+        Self { id, token, session, moment, login: String::new() }
+    }
+
+    /// The same with a login by the provider.
+    async fn linked(self, app: &TestApp, proofs: &Proofs) -> Self {
+        let body = json!({"id_token": proofs.id_token});
+        let linked = ask(app, &self.token, Method::POST, "/v1/auth/logins/oidc/house", Some(&body)).await.expect(200);
+        Self { login: linked["login_id"].as_str().unwrap().to_owned(), ..self }
     }
 
     /// Every operation that is for people, as this one would call it: path, body, and what somebody else gets for the same.
-    fn own(&self) -> BTreeMap<&'static str, (String, Option<Value>, u16)> {
+    fn own(&self, proofs: &Proofs) -> BTreeMap<&'static str, (String, Option<Value>, u16)> {
         let id = &self.id;
+        let (by_phone, by_house) = (json!({"phone": proofs.phone, "code": proofs.code}), json!({"id_token": proofs.id_token}));
         let item = |item: Value| Some(json!({"items": [item]}));
         BTreeMap::from([
             ("GET /v1/users/{id}", (format!("/v1/users/{id}"), None, 403)),
@@ -66,6 +100,10 @@ impl Somebody {
             // These name nobody: they are about whoever asks.
             ("GET /v1/auth/sessions", ("/v1/auth/sessions".to_owned(), None, 200)),
             ("DELETE /v1/auth/sessions/{id}", (format!("/v1/auth/sessions/{}", self.session), None, 404)),
+            ("GET /v1/auth/logins", ("/v1/auth/logins".to_owned(), None, 200)),
+            ("POST /v1/auth/logins/phone", ("/v1/auth/logins/phone".to_owned(), Some(by_phone), 409)),
+            ("POST /v1/auth/logins/oidc/{provider}", ("/v1/auth/logins/oidc/house".to_owned(), Some(by_house), 409)),
+            ("DELETE /v1/auth/logins/{id}", (format!("/v1/auth/logins/{}", self.login), None, 404)),
             ("POST /v1/auth/logout", ("/v1/auth/logout".to_owned(), None, 204)),
             ("DELETE /v1/users/{id}", (format!("/v1/users/{id}"), None, 403)),
         ])
@@ -74,7 +112,13 @@ impl Somebody {
 
 /// The last ones end what the others need.
 fn in_order<T>(own: &BTreeMap<&'static str, T>) -> Vec<&'static str> {
-    let last = ["DELETE /v1/moments/{id}", "DELETE /v1/users/{id}", "DELETE /v1/auth/sessions/{id}", "POST /v1/auth/logout"];
+    let last = [
+        "DELETE /v1/auth/logins/{id}",
+        "DELETE /v1/moments/{id}",
+        "DELETE /v1/users/{id}",
+        "DELETE /v1/auth/sessions/{id}",
+        "POST /v1/auth/logout",
+    ];
     let mut names: Vec<_> = own.keys().copied().filter(|name| !last.contains(name)).collect();
     names.extend(last.iter().filter(|name| own.contains_key(*name)));
     names
@@ -86,15 +130,23 @@ fn method(name: &str) -> Method {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_is_for_whom_it_says() {
-    let inbox = Inbox::open().await;
-    let app = TestApp::start_with(|config| inbox.configure(&mut config.auth)).await;
+    let (inbox, issuer) = (Inbox::open().await, Issuer::start().await);
+    let app = TestApp::start_with(|config| {
+        inbox.configure(&mut config.auth);
+        issuer.configure(&mut config.auth, "house", &[APP]);
+        config.auth.codes.pause_s = 0;
+    })
+    .await;
     app.with_user(2, &person("Bob", "male", "female")).await;
-    let ann = Somebody::new(&app, &inbox, "+8613812345678", "Ann").await;
+    let phone = "+8613812345678";
+    let ann = Somebody::new(&app, &inbox, phone, "Ann").await;
+    let ann = ann.linked(&app, &Proofs::of(&app, &inbox, &issuer, phone).await).await;
     let eve = Somebody::new(&app, &inbox, "+8613900001111", "Eve").await;
     for somebody in [&ann, &eve] {
         app.until("the Moments are found", async || app.get(&format!("/v1/moments/{}", somebody.moment)).await.status == 200).await;
     }
-    let (own, operations) = (ann.own(), operations(&app.get("/openapi.json").await.expect(200)));
+    let (own, operations) =
+        (ann.own(&Proofs::of(&app, &inbox, &issuer, phone).await), operations(&app.get("/openapi.json").await.expect(200)));
     let public: Vec<&String> = operations.iter().filter(|(_, ways)| ways.contains("everybody")).map(|(name, _)| name).collect();
     assert_eq!(public, PUBLIC);
     let people: Vec<&str> = operations.iter().filter(|(_, ways)| ways.contains("user_token")).map(|(name, _)| name.as_str()).collect();
@@ -103,7 +155,7 @@ async fn every_operation_is_for_whom_it_says() {
     assert_eq!(people, tried, "every operation for people is tried here with somebody else's token");
 
     for (name, ways) in operations.iter().filter(|(_, ways)| !ways.contains("everybody")) {
-        let path = name.split(' ').nth(1).unwrap().replace("{id}", &ann.id).replace("{deck}", "x");
+        let path = name.split(' ').nth(1).unwrap().replace("{id}", &ann.id).replace("{deck}", "x").replace("{provider}", "house");
         assert_eq!(ask(&app, "", method(name), &path, None).await.problem(401), "unauthorized", "{name} without a token");
         for token in ["a.b.c", "wrong"] {
             assert_eq!(ask(&app, token, method(name), &path, None).await.status, 401, "{name} with {token}");
@@ -124,7 +176,8 @@ async fn every_operation_is_for_whom_it_says() {
             assert_eq!(answer.problem(403), "forbidden");
         }
     }
-    // Ann does it herself.
+    // Ann does it herself, with proofs that nobody has used.
+    let own = ann.own(&Proofs::of(&app, &inbox, &issuer, phone).await);
     for name in in_order(&own) {
         let (path, body, _) = &own[name];
         let answer = ask(&app, &ann.token, method(name), path, body.as_ref()).await;
