@@ -1,5 +1,7 @@
 //! Who somebody says they are, and whom they look for.
 
+pub mod completeness;
+
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -77,6 +79,39 @@ impl Default for Preferences {
     }
 }
 
+/// Who gets to see somebody, by their own choice. What each means for every room is in docs/PROFILES.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Visibility {
+    /// Recommended and found.
+    #[default]
+    Visible,
+    /// Nobody new: neither recommended nor found. Friends see the profile, lists and conversations go on.
+    Paused,
+    /// As paused, and in no list of others. Friends who open the profile still see it.
+    Hidden,
+}
+
+impl Visibility {
+    /// Every value.
+    pub const ALL: [Self; 3] = [Self::Visible, Self::Paused, Self::Hidden];
+
+    /// Whether people who are no friends may see the person.
+    pub const fn is_shown(self) -> bool {
+        matches!(self, Self::Visible)
+    }
+
+    /// Whether the person is in lists of others, such as those of friends.
+    pub const fn is_listed(self) -> bool {
+        !matches!(self, Self::Hidden)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// A profile as it now stands: the value of the `profiles` topic inside its event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Profile {
@@ -116,21 +151,33 @@ pub struct Profile {
     /// Whom this person looks for.
     #[serde(default)]
     pub preferences: Preferences,
-    /// Hidden by the person: not recommended, not found.
+    /// Not recommended and not found, by the person's choice; where `visibility` is given that decides, and this follows.
     #[serde(default)]
     pub hidden: bool,
-    /// Banned by moderation.
+    /// Banned by moderation; only service keys set it.
     #[serde(default)]
     pub banned: bool,
-    /// An account whose messages the agent writes.
+    /// An account whose messages the agent writes; only service keys set it.
     #[serde(default, rename = "virtual")]
     pub is_virtual: bool,
     /// When the account was made.
     pub created_at: DateTime<Utc>,
-    /// Room for what the app adds.
+    /// Room for what the app adds: at most 16,384 bytes of JSON, nested at most 8 deep.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     #[schema(value_type = Object)]
     pub extend_data: serde_json::Value,
+    /// Who gets to see the person; where it is left out, `hidden` decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility: Option<Visibility>,
+    /// Whether somebody has checked that the person is who they say; only service keys set it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verified: bool,
+    /// Profile photos in order: names of objects in the media store, at most 9. Where there are any, `photos` is their number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub album: Vec<String>,
+    /// Grows with every change that is made here, in microseconds since 1970 or one more than before; 0 where nobody has changed it here.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub revision: u64,
 }
 
 /// Full years between `birth` and `on`; 0 for dates to come.
@@ -170,6 +217,10 @@ impl Profile {
             is_virtual: false,
             created_at,
             extend_data: serde_json::Value::Null,
+            visibility: None,
+            verified: false,
+            album: Vec::new(),
+            revision: 0,
         }
     }
 
@@ -178,27 +229,42 @@ impl Profile {
         age(self.birth_date, now.date_naive())
     }
 
-    /// How much of the profile is filled in, 0 to 1.
+    /// How much of the profile is filled in, 0 to 1: a hundredth of [`completeness::score`].
     pub fn completeness(&self) -> f32 {
-        let parts = [
-            self.height_cm.is_some(),
-            self.education.is_some(),
-            self.occupation.is_some(),
-            self.city.is_some(),
-            self.position.is_some(),
-            !self.languages.is_empty(),
-            self.tags.len() >= 3,
-            self.bio.as_ref().is_some_and(|bio| bio.chars().count() >= 20),
-            self.photos >= 1,
-            self.photos >= 3,
-        ];
-        let filled = u8::try_from(parts.iter().filter(|p| **p).count()).expect("ten parts");
-        f32::from(filled) / 10.0
+        f32::from(completeness::score(self)) / 100.0
     }
 
-    /// Who may be shown: neither hidden nor banned.
+    /// Number of profile photos.
+    pub fn photo_count(&self) -> usize {
+        self.album.len().max(usize::from(self.photos))
+    }
+
+    /// Who gets to see the person, by their own choice.
+    pub fn visibility(&self) -> Visibility {
+        let otherwise = if self.hidden { Visibility::Hidden } else { Visibility::Visible };
+        self.visibility.unwrap_or(otherwise)
+    }
+
+    /// Who may be shown to people who are no friends: neither hidden nor paused nor banned.
     pub fn visible(&self) -> bool {
-        !self.hidden && !self.banned
+        self.visibility().is_shown() && !self.banned
+    }
+
+    /// Who may be in lists of others: neither hidden nor banned.
+    pub fn listed(&self) -> bool {
+        self.visibility().is_listed() && !self.banned
+    }
+
+    /// The same with what follows from other fields: `hidden`, which older readers go by, from `visibility`, and `photos` from `album`.
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        let visibility = self.visibility();
+        self.visibility = Some(visibility);
+        self.hidden = !visibility.is_shown();
+        if !self.album.is_empty() {
+            self.photos = u16::try_from(self.album.len()).unwrap_or(u16::MAX);
+        }
+        self
     }
 
     /// The text that stands for the profile in embeddings and in the text index.

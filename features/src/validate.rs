@@ -1,5 +1,7 @@
 //! What the gate demands of an event. Whatever passes here is trusted downstream, in every runtime.
 
+mod profile;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::event::{
@@ -7,7 +9,9 @@ use crate::event::{
     ProfileEvent, ProfileKind,
 };
 use crate::ids::check_event_id;
-use crate::profile::{Position, Profile};
+use crate::profile::Position;
+
+pub use self::profile::{validate_profile, validate_profile_in};
 
 /// One field that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -27,32 +31,66 @@ impl std::fmt::Display for FieldError {
 /// Clocks of devices may be ahead by this much.
 pub const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::hours(24);
 
+/// The language of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// English.
+    #[default]
+    English,
+    /// Chinese.
+    Chinese,
+}
+
 #[derive(Default)]
-struct Check(Vec<FieldError>);
+struct Check {
+    found: Vec<FieldError>,
+    language: Language,
+}
 
 impl Check {
     fn that(&mut self, ok: bool, field: &str, message: impl Into<String>) {
         if !ok {
-            self.0.push(FieldError { field: field.to_owned(), message: message.into() });
+            self.found.push(FieldError { field: field.to_owned(), message: message.into() });
+        }
+    }
+
+    /// What is wrong, in English and Chinese.
+    fn said(&mut self, ok: bool, field: &str, messages: impl FnOnce() -> (String, String)) {
+        if !ok {
+            let (en, zh) = messages();
+            self.that(false, field, if self.language == Language::Chinese { zh } else { en });
         }
     }
 
     fn chars(&mut self, field: &str, text: &str, min: usize, max: usize) {
         let n = text.chars().count();
-        self.that((min..=max).contains(&n), field, format!("has {n} characters; {min} to {max} are allowed"));
-        self.that(!text.contains('\0'), field, "contains a NUL character; remove it");
+        self.said((min..=max).contains(&n), field, || {
+            (format!("has {n} characters; {min} to {max} are allowed"), format!("有 {n} 个字；须为 {min} 至 {max} 个"))
+        });
+        self.said(!text.contains('\0'), field, || ("contains a NUL character; remove it".to_owned(), "含有 NUL 字符；请删除".to_owned()));
     }
 
     fn list(&mut self, field: &str, items: &[String], max_items: usize, max_chars: usize) {
-        self.that(items.len() <= max_items, field, format!("has {} entries; at most {max_items} are allowed", items.len()));
+        let n = items.len();
+        self.said(n <= max_items, field, || {
+            (format!("has {n} entries; at most {max_items} are allowed"), format!("有 {n} 项；最多 {max_items} 项"))
+        });
         for item in items.iter().take(max_items) {
             self.chars(field, item, 1, max_chars);
         }
     }
 
     fn position(&mut self, field: &str, at: Position) {
-        self.that((-90.0..=90.0).contains(&at.lat), &format!("{field}.lat"), format!("{} is not a latitude; −90 to 90", at.lat));
-        self.that((-180.0..=180.0).contains(&at.lon), &format!("{field}.lon"), format!("{} is not a longitude; −180 to 180", at.lon));
+        self.said((-90.0..=90.0).contains(&at.lat), &format!("{field}.lat"), || {
+            (format!("{} is not a latitude; −90 to 90", at.lat), format!("{} 不是纬度；须为 −90 至 90", at.lat))
+        });
+        self.said((-180.0..=180.0).contains(&at.lon), &format!("{field}.lon"), || {
+            (format!("{} is not a longitude; −180 to 180", at.lon), format!("{} 不是经度；须为 −180 至 180", at.lon))
+        });
+    }
+
+    fn end(self) -> Result<(), Vec<FieldError>> {
+        if self.found.is_empty() { Ok(()) } else { Err(self.found) }
     }
 }
 
@@ -81,55 +119,16 @@ pub fn validate(event: &Event, now: DateTime<Utc>) -> Result<(), Vec<FieldError>
         Event::Deck(e) => deck(&mut check, e),
         Event::Page(e) => page(&mut check, e),
     }
-    if check.0.is_empty() { Ok(()) } else { Err(check.0) }
+    check.end()
 }
 
 fn profile_event(check: &mut Check, e: &ProfileEvent, now: DateTime<Utc>) {
     match (e.kind, &e.profile) {
         (ProfileKind::Updated, None) => check.that(false, "profile", "is missing; profile_updated carries the whole profile"),
         (ProfileKind::Erased, Some(_)) => check.that(false, "profile", "must be absent from profile_erased"),
-        (_, Some(profile)) => check.0.extend(validate_profile(profile, now, "profile.").err().unwrap_or_default()),
+        (_, Some(profile)) => check.found.extend(validate_profile(profile, now, "profile.").err().unwrap_or_default()),
         (_, None) => {}
     }
-}
-
-/// Checks a profile; `prefix` goes before every field name.
-///
-/// # Errors
-/// Every field that breaks a rule, with the remedy.
-pub fn validate_profile(p: &Profile, now: DateTime<Utc>, prefix: &str) -> Result<(), Vec<FieldError>> {
-    let mut check = Check::default();
-    let field = |name: &str| format!("{prefix}{name}");
-    check.chars(&field("nickname"), &p.nickname, 1, 40);
-    check.that(!p.nickname.trim().is_empty(), &field("nickname"), "is blank");
-    let age = p.age(now);
-    check.that((18..=120).contains(&age), &field("birth_date"), format!("gives an age of {age}; 18 to 120 are allowed"));
-    if let Some(height) = p.height_cm {
-        check.that((100..=250).contains(&height), &field("height_cm"), format!("{height} is outside 100 to 250"));
-    }
-    for (name, text) in [("occupation", &p.occupation), ("city", &p.city)] {
-        check.chars(&field(name), text.as_deref().unwrap_or(""), 0, 60);
-    }
-    check.chars(&field("bio"), p.bio.as_deref().unwrap_or(""), 0, 2000);
-    if let Some(at) = p.position {
-        check.position(&field("position"), at);
-    }
-    check.list(&field("languages"), &p.languages, 20, 20);
-    check.list(&field("tags"), &p.tags, 30, 30);
-    let want = &p.preferences;
-    check.that(want.genders.len() <= 3, &field("preferences.genders"), "has repeats; name each gender once");
-    check.that(want.min_age >= 18, &field("preferences.min_age"), "must be at least 18");
-    check.that(want.min_age <= want.max_age, &field("preferences.max_age"), "is below min_age");
-    check.that(
-        want.max_distance_km.is_none_or(|km| (1..=20_100).contains(&km)),
-        &field("preferences.max_distance_km"),
-        "must be 1 to 20100",
-    );
-    let made = (0..=(now + MAX_CLOCK_SKEW).timestamp()).contains(&p.created_at.timestamp());
-    check.that(made, &field("created_at"), "lies before 1970 or in the future; check the unit of the sender's clock");
-    let extend = p.extend_data.to_string().len();
-    check.that(extend <= 16_384, &field("extend_data"), format!("takes {extend} bytes as JSON; at most 16384 are allowed"));
-    if check.0.is_empty() { Ok(()) } else { Err(check.0) }
 }
 
 fn moment(check: &mut Check, e: &MomentEvent) {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ids::derived_event_id;
-use crate::profile::{Education, Gender, Preferences};
+use crate::profile::{Education, Gender, Preferences, Visibility};
 use crate::validate::validate;
 
 fn now() -> DateTime<Utc> {
@@ -59,6 +59,10 @@ fn profile() -> impl Strategy<Value = Profile> {
         is_virtual: false,
         created_at,
         extend_data: serde_json::json!({"k": [1, "二"]}),
+        visibility: hidden.then_some(Visibility::Paused),
+        verified: hidden,
+        album: vec!["photos/1".into()],
+        revision: u64::from(hidden) * 1_790_000_000_000_000,
     })
 }
 

@@ -14,7 +14,7 @@ use crate::event::{
     ProfileKind, QuestionAnswer, Replay, ReplayKind, Subject,
 };
 use crate::portrait::{Portrait, TagWeight};
-use crate::profile::{Education, Gender, Position, Preferences, Profile};
+use crate::profile::{Education, Gender, Position, Preferences, Profile, Visibility};
 use crate::sets::feature_sets;
 use crate::vector::QVector;
 
@@ -90,6 +90,7 @@ fn listing() -> Listing {
     values::<MediaKind>(&mut l, "MediaKind");
     values::<Gender>(&mut l, "Gender");
     values::<Education>(&mut l, "Education");
+    values::<Visibility>(&mut l, "Visibility");
     values::<Subject>(&mut l, "Subject");
     for set in feature_sets() {
         let mut column = |name: &str, kind: &str, required| {

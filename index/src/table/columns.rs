@@ -52,12 +52,14 @@ pub struct Columns {
 
 impl Columns {
     pub(super) fn apply(&mut self, portrait: &Portrait) -> bool {
-        let profile = &portrait.profile;
-        if let Some(old) = self.by_user.get(&portrait.user_id.0).and_then(|row| self.rows[*row as usize].as_ref())
-            && (old.generation, old.version) > (portrait.generation, portrait.version)
-        {
+        let old = self.row_of(portrait.user_id);
+        if old.is_some_and(|row| self.version(row) > (portrait.generation, portrait.version)) {
             return false;
         }
+        // A portrait that was under way when the profile was changed here must not bring the old one back: whoever has hidden stays hidden.
+        let newer =
+            old.filter(|row| self.overlaid(*row)).map(|row| self.profile(row)).filter(|own| own.revision > portrait.profile.revision);
+        let profile = newer.as_deref().unwrap_or(&portrait.profile);
         let row = Row {
             user: portrait.user_id.0,
             generation: portrait.generation,
@@ -68,18 +70,23 @@ impl Columns {
             liked_tags: self.words.tags(&portrait.liked_tags),
             profile: Packed::of(profile),
         };
-        let at = self.put(row, profile, false) as usize;
+        let at = self.put(row, profile, newer.is_some()) as usize;
         self.content.set(at, portrait.content.as_ref());
         self.taste.set(at, portrait.taste.as_ref());
         true
     }
 
-    pub(super) fn overlay(&mut self, user: UserId, profile: &Profile) {
-        let old = self.row_of(user).and_then(|row| self.rows[row as usize].clone());
+    pub(super) fn overlay(&mut self, user: UserId, profile: &Profile) -> bool {
+        let known = self.row_of(user);
+        if known.is_some_and(|row| self.profile(row).revision > profile.revision) {
+            return false;
+        }
+        let old = known.and_then(|row| self.rows[row as usize].clone());
         let mut row = old.map_or_else(|| Row::begun(user.0), |row| *row);
         row.profile = Packed::of(profile);
         row.completeness = profile.completeness();
         self.put(row, profile, true);
+        true
     }
 
     fn put(&mut self, row: Row, profile: &Profile, overlaid: bool) -> u32 {

@@ -68,9 +68,10 @@ impl PortraitTable {
     }
 
     /// Changes the profile of a user at once, before the stream has brought the portrait (read your writes). The row is made
-    /// if there is none; the next portrait replaces it.
-    pub fn overlay(&self, user: UserId, profile: &Profile) {
-        self.columns.write().unwrap_or_else(PoisonError::into_inner).overlay(user, profile);
+    /// if there is none; the next portrait replaces it, unless its profile is of a smaller [`Profile::revision`]: then only the rest of it counts.
+    /// `false` if the table already holds a larger revision.
+    pub fn overlay(&self, user: UserId, profile: &Profile) -> bool {
+        self.columns.write().unwrap_or_else(PoisonError::into_inner).overlay(user, profile)
     }
 
     /// A consistent view.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use features::portrait::{SignalCounters, TagWeight};
-use features::profile::{Education, Gender, Position, Preferences, Profile, epoch_days};
+use features::profile::{Education, Gender, Position, Preferences, Profile, Visibility, epoch_days};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::geo::cell;
@@ -64,7 +64,7 @@ pub struct Limits {
     pub education: Option<Education>,
     /// Height in centimetres.
     pub height_cm: Option<u16>,
-    /// Neither hidden nor banned.
+    /// Neither hidden nor paused nor banned.
     pub visible: bool,
     /// Whether the profile is newer than the portrait of the row's version.
     pub(super) overlaid: bool,
@@ -143,10 +143,15 @@ struct Flat<'a> {
     genders: Vec<Gender>,
     ages: (u8, u8),
     max_distance_km: Option<u32>,
-    flags: (bool, bool, bool),
+    /// Hidden, banned, virtual, verified.
+    flags: (bool, bool, bool, bool),
     created: (i64, u32),
     /// JSON; empty for none.
     extend_data: &'a str,
+    visibility: Option<Visibility>,
+    #[serde(borrow)]
+    album: Vec<&'a str>,
+    revision: u64,
 }
 
 fn refs(strings: &[String]) -> Vec<&str> {
@@ -176,9 +181,12 @@ impl Packed {
             genders: p.preferences.genders.clone(),
             ages: (p.preferences.min_age, p.preferences.max_age),
             max_distance_km: p.preferences.max_distance_km,
-            flags: (p.hidden, p.banned, p.is_virtual),
+            flags: (p.hidden, p.banned, p.is_virtual, p.verified),
             created: (p.created_at.timestamp(), p.created_at.timestamp_subsec_nanos()),
             extend_data: &extend_data,
+            visibility: p.visibility,
+            album: refs(&p.album),
+            revision: p.revision,
         };
         Self(postcard::to_stdvec(&flat).expect("a plain struct into memory").into_boxed_slice())
     }
@@ -210,6 +218,10 @@ impl Packed {
             is_virtual: flat.flags.2,
             created_at: DateTime::<Utc>::from_timestamp(flat.created.0, flat.created.1)?,
             extend_data: if flat.extend_data.is_empty() { serde_json::Value::Null } else { serde_json::from_str(flat.extend_data).ok()? },
+            visibility: flat.visibility,
+            verified: flat.flags.3,
+            album: owned(&flat.album),
+            revision: flat.revision,
         })
     }
 }

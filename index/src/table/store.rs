@@ -18,7 +18,7 @@ use super::slab::Piece;
 use crate::IndexError;
 use crate::snapshot::{OffsetMap, Reader, Writer};
 
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// Rows of a section: the table is locked for reading for as long as it takes to serialise so many, about a millisecond.
 const SECTION: usize = 1_000;
 

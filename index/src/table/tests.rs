@@ -88,6 +88,27 @@ fn an_overlay_is_seen_at_once_and_replaced_by_the_stream() {
     assert_eq!(read.version(row), (1, 1), "the version stays that of the portrait");
 }
 
+/// Portraits that were assembled before a change and come after it, and changes that come in another order than they were made.
+#[test]
+fn whoever_has_hidden_stays_hidden_whatever_was_under_way() {
+    let table = PortraitTable::default();
+    let shown = |table: &PortraitTable| {
+        let read = table.read();
+        read.visible(read.row_of(UserId(1)).unwrap())
+    };
+    let of = |revision, hidden| features::profile::Profile { revision, hidden, ..portrait(1, 1).profile };
+    assert!(table.apply(&portrait(1, 1)) && shown(&table));
+    assert!(table.overlay(UserId(1), &of(20, true)));
+    assert!(!table.overlay(UserId(1), &of(10, false)), "an older change");
+    let late = |version, revision| Portrait { profile: of(revision, false), ..portrait(1, version) };
+    assert!(table.apply(&late(2, 0)) && table.apply(&late(3, 19)), "what else they hold is taken over");
+    assert!(!shown(&table) && overlaid(&table));
+    assert_eq!(table.read().version(table.read().row_of(UserId(1)).unwrap()), (1, 3));
+    assert!(table.apply(&Portrait { profile: of(20, true), ..portrait(1, 4) }));
+    assert!(!shown(&table) && !overlaid(&table), "the stream has caught up");
+    assert!(table.apply(&late(5, 21)) && shown(&table));
+}
+
 fn overlaid(table: &PortraitTable) -> bool {
     let read = table.read();
     read.overlaid(read.row_of(UserId(1)).unwrap())
@@ -215,6 +236,8 @@ fn a_profile_is_unpacked_as_it_was() {
     (profile.height_cm, profile.education) = (Some(180), Some(features::profile::Education::Master));
     (profile.occupation, profile.bio) = (Some("厨师 cook".into()), Some("周末爬山".into()));
     (profile.languages, profile.tags) = (vec!["zh".into(), "en".into()], vec!["咖啡".into()]);
+    (profile.visibility, profile.verified, profile.revision) = (Some(features::profile::Visibility::Paused), true, u64::MAX);
+    profile.album = vec!["a".into(), "照片".into()];
     (profile.photos, profile.is_virtual, profile.extend_data) = (4, true, serde_json::json!({"a": [1, {"b": null}]}));
     profile.preferences = Preferences { genders: vec![Gender::Male, Gender::Other], min_age: 20, max_age: 40, max_distance_km: Some(30) };
     profile.created_at = DateTime::from_timestamp(1_790_000_000, 123_456_789).unwrap();

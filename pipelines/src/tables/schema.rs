@@ -103,6 +103,10 @@ fn profiles() -> Vec<Field> {
         may("virtual", DataType::Boolean),
         must("created_at", time()),
         may("extend_data", TEXT),
+        may("visibility", TEXT),
+        may("verified", DataType::Boolean),
+        may("album", list(TEXT)),
+        may("revision", DataType::Int64),
     ]);
     event(vec![must("user_id", TEXT), may("profile", profile)])
 }

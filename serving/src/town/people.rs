@@ -59,10 +59,8 @@ fn resident(spec: &TownSpec, i: u32) -> Resident {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to ages")]
     let age = normal(dice, 28.0, 6.5).clamp(19.0, 60.0) as u8;
     let joined = TimeDelta::hours(dice.random_range(0..24 * i64::from(spec.days + 60)));
+    let (nickname, birth_date) = (nickname(dice, chinese), birth_date(spec, age, dice.random_range(0..360)));
     let profile = Profile {
-        nickname: nickname(dice, chinese),
-        gender,
-        birth_date: birth_date(spec, age, dice.random_range(0..360)),
         height_cm: dice.random_bool(0.8).then(|| height(dice, gender)),
         education: dice.random_bool(0.8).then(|| {
             *pick(
@@ -83,10 +81,7 @@ fn resident(spec: &TownSpec, i: u32) -> Resident {
         photos: photos(dice),
         preferences: preferences(dice, gender, age),
         hidden: dice.random_bool(0.01),
-        banned: false,
-        is_virtual: false,
-        created_at: spec.until - joined,
-        extend_data: serde_json::Value::Null,
+        ..Profile::new(nickname, gender, birth_date, spec.until - joined)
     };
     let wakes = if city.chinese { 23.5 } else { 7.5 } + normal(dice, 0.0, 1.2);
     // Two in a hundred are somebody whom nearly everybody likes: the data have such a top beside a body that is not so uneven.

@@ -130,6 +130,10 @@ impl Crowd {
             is_virtual: false,
             created_at: self.now - TimeDelta::minutes(i64::try_from(dice.below(400 * 1_440)).unwrap_or(0)),
             extend_data: serde_json::Value::Null,
+            visibility: None,
+            verified: false,
+            album: Vec::new(),
+            revision: 0,
         }
     }
 

@@ -102,6 +102,9 @@ pub(super) const TABLES: [Table; 5] = [
             may("banned", Cell::Truth, "profile.banned"),
             may("virtual", Cell::Truth, "profile.virtual"),
             may("extend_data", Cell::Json, "profile.extend_data"),
+            may("visibility", Cell::Text, "profile.visibility"),
+            may("verified", Cell::Truth, "profile.verified"),
+            may("album", Cell::List, "profile.album"),
         ],
     },
     Table {
