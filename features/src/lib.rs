@@ -8,6 +8,7 @@ pub mod assemble;
 pub mod decay;
 pub mod docs;
 pub mod embed;
+pub mod entitlements;
 pub mod event;
 pub mod generation;
 pub mod ids;

@@ -25,6 +25,7 @@ pub use self::listen::{FlightConfig, HttpConfig};
 pub use self::runtime::{FeatureRuntime, FeaturesConfig};
 use crate::auth::AuthConfig;
 use crate::db::DatabaseConfig;
+use crate::entitlements::EntitlementsConfig;
 use crate::moderation::ModerationConfig;
 
 /// The key that works until another is configured; only ever on loopback.
@@ -81,6 +82,8 @@ pub struct Config {
     pub recommend: RecommendConfig,
     /// What people write.
     pub moderation: ModerationConfig,
+    /// What people may do how often.
+    pub entitlements: EntitlementsConfig,
     /// Ranking.
     pub ranker: RankerConfig,
 }
@@ -174,6 +177,7 @@ impl Default for Config {
             vectors: VectorsConfig::default(),
             recommend: RecommendConfig::default(),
             moderation: ModerationConfig::default(),
+            entitlements: EntitlementsConfig::default(),
             ranker: RankerConfig::default(),
         }
     }
@@ -245,6 +249,7 @@ impl Config {
     fn validate(&self) -> Result<(), ConfigFault> {
         let wrong = |field, reason: &str| Err(ConfigFault::Value { field, reason: reason.to_owned() });
         self.database.check().and_then(|()| self.auth.check(!self.http.listen.ip().is_loopback())).map_err(of_section)?;
+        self.entitlements.check().map_err(of_section)?;
         let keys = &self.http.service_keys;
         if keys.is_empty() || keys.iter().any(|k| k.trim().is_empty()) {
             return wrong("http.service_keys", "needs at least one key, and no empty one");

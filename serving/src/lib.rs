@@ -7,6 +7,7 @@ pub mod commands;
 pub mod config;
 pub mod dataset;
 pub mod db;
+pub mod entitlements;
 pub mod eval;
 pub mod experiments;
 pub mod flight;

@@ -20,9 +20,11 @@ use tokio::sync::watch;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::db::Db;
+use crate::entitlements::Entitlements;
 use crate::moderation::Moderator;
 use crate::recommend::Decks;
 use crate::sink::EventSink;
+use crate::users::People;
 
 /// What can be found.
 #[derive(Clone)]
@@ -74,6 +76,8 @@ pub struct Readiness {
     pub table: watch::Receiver<bool>,
     /// Whether the interactions of before the start are in the ledger.
     pub ledger: watch::Receiver<bool>,
+    /// Whether the profiles that were answered before the start are in the table, also where the stream is behind.
+    pub profiles: watch::Receiver<bool>,
     /// The jobs of this process.
     pub jobs: Arc<Supervisor>,
 }
@@ -82,7 +86,7 @@ impl Readiness {
     /// Whether everything acknowledged before the start is in force here: until then blocks and exposures are not known in full, and
     /// nothing is answered that depends on them.
     pub fn is_ready(&self) -> bool {
-        *self.table.borrow() && *self.ledger.borrow()
+        *self.table.borrow() && *self.ledger.borrow() && *self.profiles.borrow()
     }
 }
 
@@ -99,6 +103,10 @@ pub struct App {
     pub db: Db,
     /// Logins and sessions.
     pub auth: Arc<Auth>,
+    /// Profiles.
+    pub people: Arc<People>,
+    /// What people may do how often.
+    pub entitlements: Arc<Entitlements>,
     /// Where events go.
     pub sink: Arc<EventSink>,
     /// Makes decks.
@@ -126,6 +134,21 @@ impl App {
     /// The profile of somebody who is here and was not erased.
     pub fn profile(&self, user: UserId) -> Option<Arc<Profile>> {
         self.indexes.table.profile(user).filter(|_| !self.erased.contains(user))
+    }
+
+    /// The profile of `user` as far as `viewer` may see them, and the one place where that is decided: oneself always; nobody who is unknown, erased or
+    /// banned, or where one of the two has blocked the other; who has hidden or paused only as a friend.
+    pub fn sees(&self, viewer: UserId, user: UserId) -> Option<Arc<Profile>> {
+        let ledger = &self.indexes.ledger;
+        let may = |profile: &Profile| {
+            viewer == user || (!profile.banned && !ledger.blocked(viewer, user) && (profile.visible() || ledger.friends(viewer, user)))
+        };
+        self.profile(user).filter(|profile| may(profile))
+    }
+
+    /// Whether `user` may be in lists that `viewer` reads, such as those of friends: as [`Self::sees`], and not where they have hidden.
+    pub fn lists(&self, viewer: UserId, user: UserId) -> bool {
+        self.sees(viewer, user).is_some_and(|profile| viewer == user || profile.listed())
     }
 
     /// The time.

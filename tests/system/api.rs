@@ -11,4 +11,5 @@ mod moderation;
 mod oidc;
 mod outage;
 mod places;
+mod profiles;
 mod random;

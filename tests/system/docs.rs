@@ -48,6 +48,11 @@ fn relations_md_has_the_states_and_rules() {
 }
 
 #[test]
+fn profiles_md_has_the_points() {
+    holds_generated("docs/PROFILES.md", "features/src/profile/completeness.rs", &features::profile::completeness::markdown());
+}
+
+#[test]
 fn dataset_md_has_the_columns() {
     holds_generated("docs/DATASET.md", "serving/src/dataset/columns.rs", &serving::dataset::columns_markdown());
 }

@@ -6,7 +6,7 @@ use sea_query::{
 };
 
 use super::{Kind, outbox};
-use crate::auth;
+use crate::{auth, entitlements, users};
 
 /// Whom the rows of a table belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,9 @@ pub const TABLES: &[TableSpec] = &[
     TableSpec { name: auth::CODES, owned: Owned::Nobody("numbers that ask for a code may have no account; by keyed hash, for minutes") },
     TableSpec { name: auth::OIDC_LOGINS, owned: Owned::By("user_id") },
     TableSpec { name: auth::SPENT_TOKENS, owned: Owned::Nobody("ID tokens that were used, by keyed hash, until they end") },
+    TableSpec { name: users::PROFILES, owned: Owned::By("user_id") },
+    TableSpec { name: entitlements::GRANTS, owned: Owned::By("user_id") },
+    TableSpec { name: entitlements::USAGE, owned: Owned::By("user_id") },
 ];
 
 /// One change of a table.
@@ -87,6 +90,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "outbox", up: outbox::tables, down: |_| vec![drop_table(outbox::TABLE)] },
     Migration { version: 2, name: "logins", up: auth::tables, down: |_| auth::drop_tables() },
     Migration { version: 3, name: "logins by OIDC", up: auth::oidc_tables, down: |_| auth::drop_oidc_tables() },
+    Migration { version: 4, name: "profiles", up: users::tables, down: |_| users::drop_tables() },
+    Migration { version: 5, name: "entitlements", up: entitlements::tables, down: |_| entitlements::drop_tables() },
 ];
 
 /// A new table, with texts that are compared byte by byte on every database.

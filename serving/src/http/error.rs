@@ -39,6 +39,12 @@ pub enum ApiError {
     Forbidden(&'static str),
     /// Somebody asks too often; again in so many seconds.
     TooOften(i64),
+    /// What somebody may do in a day is used up: what that is, and in how many seconds the next day begins.
+    QuotaExceeded(String, i64),
+    /// `If-Match` or `If-None-Match` does not hold.
+    Stale,
+    /// What is there already is in the way: its code, and what to do.
+    Conflict(&'static str, String),
     /// Somebody or something that is not there.
     NotFound(&'static str, String),
     /// A body, query or path that cannot be read.
@@ -96,6 +102,14 @@ impl ApiError {
             Self::Denied(code, detail) => (*code, "Not logged in", 401, detail.clone()),
             Self::Forbidden(detail) => ("forbidden", "The caller may not do this", 403, (*detail).to_owned()),
             Self::TooOften(wait) => ("rate_limited", "Too often", 429, format!("try again in {wait} s")),
+            Self::QuotaExceeded(detail, _) => ("quota_exceeded", "The quota of the day is used up", 429, detail.clone()),
+            Self::Stale => (
+                "precondition_failed",
+                "It is not as the request expects",
+                412,
+                "somebody has changed it since; read it again, then decide anew".to_owned(),
+            ),
+            Self::Conflict(code, detail) => (*code, "What is there is in the way", 409, detail.clone()),
             Self::NotFound(code, detail) => (*code, "Not found", 404, detail.clone()),
             Self::Malformed(status, detail) => match status.as_u16() {
                 404 => ("not_found", "Not found", 404, detail.clone()),
@@ -135,7 +149,7 @@ impl IntoResponse for ApiError {
         let mut response = (status, Json(problem)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            let wait = if let Self::TooOften(wait) = self { wait.max(1) } else { 2 };
+            let wait = if let Self::TooOften(wait) | Self::QuotaExceeded(_, wait) = self { wait.max(1) } else { 2 };
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait));
         }
         if status == StatusCode::UNAUTHORIZED {

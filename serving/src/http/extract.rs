@@ -2,9 +2,13 @@
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT_LANGUAGE;
 use axum::http::request::Parts;
 use features::ids::{EventId, derived_event_id};
+use features::validate::Language;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::error::ApiError;
 use super::idempotency;
@@ -16,12 +20,31 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match axum::Json::<T>::from_request(request, state).await {
-            Ok(axum::Json(body)) => Ok(Self(body)),
-            Err(JsonRejection::JsonDataError(error)) => Err(data_error(&error.body_text())),
-            Err(error) => Err(ApiError::Malformed(error.status(), error.body_text())),
-        }
+        body(axum::Json::<T>::from_request(request, state).await).map(Self)
     }
+}
+
+fn body<T>(read: Result<axum::Json<T>, JsonRejection>) -> Result<T, ApiError> {
+    match read {
+        Ok(axum::Json(body)) => Ok(body),
+        Err(JsonRejection::JsonDataError(error)) => Err(data_error(&error.body_text())),
+        Err(error) => Err(ApiError::Malformed(error.status(), error.body_text())),
+    }
+}
+
+/// What JSON that was changed after it was read says as a type; faults are told as those of a [`Body`].
+///
+/// # Errors
+/// `invalid_fields`, with the path of the field.
+pub fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, ApiError> {
+    let bytes = serde_json::to_vec(value).map_err(|e| ApiError::Internal(e.to_string()))?;
+    body(axum::Json::from_bytes(&bytes))
+}
+
+/// The language of `Accept-Language`: Chinese where it begins with it, else English.
+pub fn language(headers: &HeaderMap) -> Language {
+    let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if wanted.trim_start().to_ascii_lowercase().starts_with("zh") { Language::Chinese } else { Language::English }
 }
 
 /// `Failed to deserialize …: a.b: reason at line 1 column 2` names the field and the reason.

@@ -24,7 +24,7 @@ use super::idempotency::{Answers, repeat};
 use super::linger::linger;
 use crate::config::DEVELOPMENT_KEY;
 use crate::state::App;
-use crate::{auth, interactions, moments, ops, recommend, search, users, web};
+use crate::{auth, entitlements, interactions, moments, ops, recommend, search, users, web};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -60,6 +60,7 @@ fn rooms() -> OpenApiRouter<App> {
         .merge(users::router())
         .merge(moments::router())
         .merge(search::router())
+        .merge(entitlements::router())
         .merge(ops::private())
 }
 

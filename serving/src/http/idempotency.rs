@@ -66,7 +66,7 @@ pub(super) fn name(parts: &Parts, key: &str) -> String {
 
 /// Answers repeats from memory.
 pub(super) async fn repeat(State(answers): State<Answers>, request: Request, next: Next) -> Result<Response, ApiError> {
-    if !matches!(*request.method(), Method::POST | Method::PUT | Method::DELETE) {
+    if !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE) {
         return Ok(next.run(request).await);
     }
     let Some(key) = key(request.headers())? else { return Ok(next.run(request).await) };

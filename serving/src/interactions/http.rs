@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use features::entitlements::Entitlement;
 use features::ids::{EventId, UserId};
 use features::validate::FieldError;
 use serde::{Deserialize, Serialize};
@@ -93,9 +94,10 @@ async fn accept(app: &App, checked: Vec<Checked>) -> Result<Json<Results>, ApiEr
     Ok(Json(Results { items: checked.into_iter().map(outcome).collect(), accepted }))
 }
 
-/// Likes, passes, comments, blocks and the rest. An answer of 200 tells of each item whether it was accepted.
+/// Likes, passes, comments, blocks and the rest. An answer of 200 tells of each item whether it was accepted. Likes of people are held to their quota of the day: a
+/// batch with more than are left is refused as a whole.
 #[utoipa::path(post, path = "/v1/interactions", tag = "interactions", security(("service_key" = []), ("user_token" = [])), request_body = Batch, responses(
-    (status = 200, body = Results), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Results), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 async fn interactions(
     State(app): State<App>,
     caller: Caller,
@@ -105,7 +107,14 @@ async fn interactions(
 ) -> Result<Json<Results>, ApiError> {
     only_own(caller, "actor_id", &batch)?;
     let checked = check(batch, |i, item: Item| service::interaction(&app, item, ids.get(i), request_id.clone()))?;
-    accept(&app, checked).await
+    let (likes, now) = (service::likes(&checked), app.now());
+    let Some(user) = caller.user() else { return accept(&app, checked).await };
+    app.entitlements.take(user, Entitlement::LikesPerDay, likes, now).await?;
+    let accepted = accept(&app, checked).await;
+    if accepted.is_err() {
+        app.entitlements.give_back(user, Entitlement::LikesPerDay, likes, now).await?;
+    }
+    accepted
 }
 
 /// App opens, heartbeats and locations.

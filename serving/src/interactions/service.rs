@@ -134,6 +134,12 @@ pub(super) fn sign(app: &App, sign: Sign, event_id: EventId, request_id: Option<
     Ok(event)
 }
 
+/// How many of the good ones are likes.
+pub(super) fn likes(checked: &[Checked]) -> u32 {
+    let is_like = |event: &&Event| matches!(event, Event::Interaction(i) if i.kind == InteractionKind::Like);
+    u32::try_from(checked.iter().flatten().filter(is_like).count()).unwrap_or(u32::MAX)
+}
+
 /// Makes the good ones durable, then lets them count.
 pub(super) async fn accept(app: &App, checked: &[Checked]) -> Result<(), crate::sink::SinkError> {
     let events: Vec<Event> = checked.iter().filter_map(|c| c.as_ref().ok().cloned()).collect();

@@ -125,12 +125,12 @@ async fn post_moment(
     Ok((StatusCode::CREATED, Json(Published { moment_id, published_at: now })))
 }
 
-/// A Moment, unless author and caller have blocked each other: then there is none for the caller.
+/// A Moment, unless the caller may not see its author: then there is none for the caller.
 fn find(app: &App, caller: Caller, id: &str) -> Result<MomentEvent, ApiError> {
     let id: MomentId = id.parse().map_err(|e: features::ids::IdError| ApiError::field("id", e.to_string()))?;
     let unknown = || ApiError::NotFound("unknown_moment", format!("there is no Moment {id}; a new one is found within about a second"));
-    let blocked = |author: UserId| caller.user().is_some_and(|user| app.indexes.ledger.blocked(user, author));
-    app.indexes.text.moment(id)?.filter(|moment| !blocked(moment.author_id)).ok_or_else(unknown)
+    let seen = |author: UserId| caller.user().is_none_or(|user| app.sees(user, author).is_some());
+    app.indexes.text.moment(id)?.filter(|moment| seen(moment.author_id)).ok_or_else(unknown)
 }
 
 /// A Moment.

@@ -52,6 +52,12 @@ pub(super) struct Recommended {
     score: f32,
     /// Why, in the language of `Accept-Language`.
     reasons: Vec<String>,
+    /// Whether an agent writes for the account; left out where it does not.
+    #[serde(rename = "virtual", skip_serializing_if = "std::ops::Not::not")]
+    is_virtual: bool,
+    /// Whether somebody has checked that the person is who they say; left out where nobody has.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    verified: bool,
 }
 
 /// Somebody on a page, with the profile that is shown.
@@ -122,6 +128,8 @@ impl Answer<'_> {
             position: *position,
             score: item.score,
             reasons: item.reasons.iter().map(|r| if self.chinese { r.zh.clone() } else { r.en.clone() }).collect(),
+            is_virtual: profile.is_virtual,
+            verified: profile.verified,
         }
     }
 }

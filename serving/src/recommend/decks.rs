@@ -162,7 +162,7 @@ impl Decks {
     }
 
     /// The place to rank from at `now`: what was asked, as long as the viewer does not hop about; with a remark if it was not followed.
-    pub(super) fn place(&self, viewer: UserId, asked: Option<Position>, now: DateTime<Utc>) -> (Option<Position>, Option<String>) {
+    pub fn place(&self, viewer: UserId, asked: Option<Position>, now: DateTime<Utc>) -> (Option<Position>, Option<String>) {
         self.hops.place(viewer, asked, now)
     }
 }

@@ -7,6 +7,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use features::ids::UserId;
 use features::profile::Position;
+use features::validate::Language;
 use ranker::{DeckItem, Removed};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -15,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::answer::Recommendations;
 use super::service::{self, Ask};
-use crate::http::{ApiError, Caller, Params, Part, Problem, RequestId};
+use crate::http::{ApiError, Caller, Params, Part, Problem, RequestId, language};
 use crate::state::App;
 
 /// The routes of the room.
@@ -73,7 +74,7 @@ fn position(lat: Option<f64>, lon: Option<f64>) -> Result<Option<Position>, ApiE
 }
 
 fn chinese(headers: &HeaderMap) -> bool {
-    headers.get("accept-language").and_then(|v| v.to_str().ok()).is_some_and(|v| v.trim_start().to_ascii_lowercase().starts_with("zh"))
+    language(headers) == Language::Chinese
 }
 
 /// Why a deck is as it is.

@@ -62,6 +62,9 @@ struct Hit {
     snippet: String,
     /// Reciprocal rank fusion of text and vectors.
     score: f32,
+    /// Whether an agent writes for the account.
+    #[serde(rename = "virtual")]
+    is_virtual: bool,
 }
 
 impl From<Found> for Hit {
@@ -70,7 +73,8 @@ impl From<Found> for Hit {
             Subject::Moment(id) => ("moment", id.to_string()),
             Subject::Profile(id) => ("person", id.to_string()),
         };
-        Self { kind, id, user_id: found.user_id, nickname: found.nickname, title: found.title, snippet: found.snippet, score: found.score }
+        let Found { subject: _, user_id, nickname, title, snippet, score, is_virtual } = found;
+        Self { kind, id, user_id, nickname, title, snippet, score, is_virtual }
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) struct Found {
     pub(super) title: String,
     pub(super) snippet: String,
     pub(super) score: f32,
+    pub(super) is_virtual: bool,
 }
 
 /// What was found, and what did not work.
@@ -102,5 +103,5 @@ fn describe(app: &App, ask: &Ask, subject: Subject, score: f32, known: Option<&(
     if snippet.is_empty() {
         snippet = escape_html(&profile.text().chars().take(120).collect::<String>());
     }
-    Ok(Some(Found { subject, user_id, nickname: profile.nickname.clone(), title, snippet, score }))
+    Ok(Some(Found { subject, user_id, nickname: profile.nickname.clone(), title, snippet, score, is_virtual: profile.is_virtual }))
 }

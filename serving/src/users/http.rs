@@ -1,96 +1,163 @@
 //! Parse, call, reply.
 
-use std::ops::ControlFlow;
-
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use features::event::{Event, ProfileEvent, ProfileKind};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use features::ids::UserId;
-use features::profile::{Gender, Profile, UserProfile};
-use features::validate::validate_profile;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use features::profile::Profile;
+use index::geo::{Bucket, km, snap};
+use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::{ApiError, Body, Caller, EventIds, Params, Part, Problem, RequestId};
-use crate::moderation::TextKind;
+use super::answer::{OwnProfile, PublicProfile, Seen};
+use super::edit::{Edit, Wanted};
+use super::etag::{self, Conditions};
+use super::list;
+use crate::http::{ApiError, Body, Caller, EventIds, Part, Problem, RequestId, language};
 use crate::state::App;
-
-/// Profiles looked at under one lock.
-const AT_ONCE: usize = 1_000;
 
 /// The routes of the room.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(put_user, get_user, delete_user)).routes(routes!(list_users))
+    OpenApiRouter::new()
+        .routes(routes!(put_user, patch_user, get_user, delete_user))
+        .routes(routes!(list::list_users))
+        .routes(routes!(get_me, put_me, patch_me))
 }
 
 fn user_id(text: &str) -> Result<UserId, ApiError> {
     text.parse().map_err(|e: features::ids::IdError| ApiError::field("id", e.to_string()))
 }
 
-/// A profile as it may leave: the position is the centre of its cell, as everywhere, so that no answer tells where somebody is.
-fn outward(user_id: UserId, mut profile: Profile) -> Json<UserProfile> {
-    profile.position = profile.position.and_then(index::geo::snap);
-    Json(UserProfile { user_id, profile })
+/// A profile for its owner or a service, with its revision.
+fn own(app: &App, user_id: UserId, profile: Profile, headers: &HeaderMap) -> Response {
+    let tag = etag::header(profile.revision);
+    let profile = OwnProfile::new(user_id, profile, language(headers), app.now());
+    (tag, Json(Seen::Own(Box::new(profile)))).into_response()
 }
 
-/// Refuses a profile with words that are not accepted.
-fn moderate(app: &App, profile: &Profile) -> Result<(), ApiError> {
-    let texts = [("bio", &profile.bio), ("occupation", &profile.occupation), ("city", &profile.city)];
-    let texts = texts.into_iter().filter_map(|(field, text)| Some((field, text.as_deref()?)));
-    let texts = texts.chain(profile.tags.iter().map(|tag| ("tags", tag.as_str())));
-    let parts =
-        [app.moderator.check(TextKind::Nickname, [("nickname", profile.nickname.as_str())]), app.moderator.check(TextKind::Bio, texts)];
-    let refused: Vec<_> = parts.into_iter().filter_map(Result::err).flatten().collect();
-    if refused.is_empty() { Ok(()) } else { Err(ApiError::TextRefused(refused)) }
+/// What a request asks for besides who it is about.
+struct Asked {
+    by_service: bool,
+    headers: HeaderMap,
+    request_id: Option<String>,
+    wanted: Wanted,
 }
 
-/// Makes or replaces a profile. The answer has the position snapped to the centre of its cell; the platform keeps the exact one.
+async fn change(app: &App, user_id: UserId, asked: Asked) -> Result<Response, ApiError> {
+    let now = app.now();
+    let conditions = Conditions::of(&asked.headers);
+    let edit = Edit { wanted: asked.wanted, by_service: asked.by_service, language: language(&asked.headers), now };
+    let step = |old: Option<&Profile>| {
+        conditions.hold(old.map(|old| old.revision))?;
+        edit.apply(&app.moderator, old)
+    };
+    let changed = app.people.change(user_id, now, asked.request_id.as_deref(), step).await?;
+    Ok(own(app, user_id, changed, &asked.headers))
+}
+
+/// Makes or replaces a profile. The answer has the position snapped to the centre of its cell; the platform keeps the exact one. `created_at` may be left out,
+/// and people do not set it, nor `banned`, `virtual` and `verified`. `If-Match` with the `ETag` of an answer before refuses to write over what was changed
+/// since then, `If-None-Match: *` over anything.
 #[utoipa::path(put, path = "/v1/users/{id}", tag = "users", security(("service_key" = []), ("user_token" = [])), params(("id" = String, Path, description = "User id")), request_body = Profile, responses(
-    (status = 200, body = UserProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = OwnProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 async fn put_user(
     State(app): State<App>,
     caller: Caller,
     Part(id): Part,
+    headers: HeaderMap,
     RequestId(request_id): RequestId,
-    ids: EventIds,
-    Body(profile): Body<Profile>,
-) -> Result<Json<UserProfile>, ApiError> {
+    Body(body): Body<Value>,
+) -> Result<Response, ApiError> {
     let user_id = user_id(&id)?;
     caller.must_be(user_id)?;
-    let now = app.now();
-    validate_profile(&profile, now, "").map_err(ApiError::Invalid)?;
-    moderate(&app, &profile)?;
-    let event = ProfileEvent {
-        event_id: ids.get(0),
-        event_time: now,
-        kind: ProfileKind::Updated,
-        request_id,
-        user_id,
-        profile: Some(profile.clone()),
-    };
-    app.sink.publish(&[Event::Profile(event)]).await?;
-    app.erased.welcome(user_id);
-    app.indexes.table.overlay(user_id, &profile);
-    Ok(outward(user_id, profile))
+    change(&app, user_id, Asked { by_service: caller == Caller::Service, headers, request_id, wanted: Wanted::Whole(body) }).await
 }
 
-/// A profile, with the position snapped to the centre of its cell. Whoever changes a profile by reading and writing it leaves the position out or sets
-/// it anew.
-#[utoipa::path(get, path = "/v1/users/{id}", tag = "users", security(("service_key" = []), ("user_token" = [])), params(("id" = String, Path, description = "User id")), responses(
-    (status = 200, body = UserProfile), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
-async fn get_user(State(app): State<App>, caller: Caller, Part(id): Part) -> Result<Json<UserProfile>, ApiError> {
+/// Changes some fields of a profile by a JSON merge patch (RFC 7396): what is named is replaced, `null` takes away, the rest stays. Rules and conditions are those of
+/// PUT.
+#[utoipa::path(patch, path = "/v1/users/{id}", tag = "users", security(("service_key" = []), ("user_token" = [])), params(("id" = String, Path, description = "User id")), request_body(content = Object, content_type = "application/merge-patch+json"), responses(
+    (status = 200, body = OwnProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+async fn patch_user(
+    State(app): State<App>,
+    caller: Caller,
+    Part(id): Part,
+    headers: HeaderMap,
+    RequestId(request_id): RequestId,
+    Body(body): Body<Value>,
+) -> Result<Response, ApiError> {
     let user_id = user_id(&id)?;
     caller.must_be(user_id)?;
-    let profile = app.profile(user_id).ok_or_else(|| ApiError::unknown_user(user_id))?;
-    Ok(outward(user_id, (*profile).clone()))
+    change(&app, user_id, Asked { by_service: caller == Caller::Service, headers, request_id, wanted: Wanted::Patch(body) }).await
+}
+
+/// A profile: in full for the person and for service keys, with the position snapped to the centre of its cell, and with what is for others for other people. Of who
+/// is blocked either way, banned, or hidden or paused and no friend, there is none. Whoever changes a profile by reading and writing it leaves the position out
+/// or sets it anew, or sends a PATCH.
+#[utoipa::path(get, path = "/v1/users/{id}", tag = "users", security(("service_key" = []), ("user_token" = [])), params(("id" = String, Path, description = "User id")), responses(
+    (status = 200, body = Seen), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+async fn get_user(State(app): State<App>, caller: Caller, Part(id): Part, headers: HeaderMap) -> Result<Response, ApiError> {
+    let user_id = user_id(&id)?;
+    if let Some(viewer) = caller.user().filter(|viewer| *viewer != user_id) {
+        return Ok(Json(Seen::Public(Box::new(public(&app, viewer, user_id)?))).into_response());
+    }
+    let profile = app.people.find(user_id).await?.ok_or_else(|| ApiError::unknown_user(user_id))?;
+    Ok(own(&app, user_id, profile, &headers))
+}
+
+/// Somebody as another person sees them. Distances are those of recommendations: between cells, in buckets, from places that change only so often.
+fn public(app: &App, viewer: UserId, user_id: UserId) -> Result<PublicProfile, ApiError> {
+    let unknown = || ApiError::NotFound("unknown_user", "there is nobody of this id whom you may see".to_owned());
+    let profile = app.sees(viewer, user_id).ok_or_else(unknown)?;
+    let now = app.now();
+    let here = app.profile(viewer).and_then(|own| own.position).and_then(|at| app.decks.place(viewer, Some(at), now).0).and_then(snap);
+    let there = profile.position.and_then(snap);
+    let distance = Bucket::of(here.zip(there).map(|(here, there)| km(here, there)));
+    Ok(PublicProfile::new(user_id, (*profile).clone(), distance, now))
+}
+
+/// The caller's own profile, with what lacks to a full one.
+#[utoipa::path(get, path = "/v1/me", tag = "users", security(("user_token" = [])), responses(
+    (status = 200, body = OwnProfile), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+async fn get_me(State(app): State<App>, caller: Caller, headers: HeaderMap) -> Result<Response, ApiError> {
+    let (user_id, _) = caller.session()?;
+    let none = || ApiError::NotFound("unknown_user", "there is no profile yet; PUT /v1/me makes one".to_owned());
+    let profile = app.people.find(user_id).await?.ok_or_else(none)?;
+    Ok(own(&app, user_id, profile, &headers))
+}
+
+/// Makes or replaces the caller's own profile, as PUT /v1/users/{id} does.
+#[utoipa::path(put, path = "/v1/me", tag = "users", security(("user_token" = [])), request_body = Profile, responses(
+    (status = 200, body = OwnProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+async fn put_me(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    RequestId(request_id): RequestId,
+    Body(body): Body<Value>,
+) -> Result<Response, ApiError> {
+    let (user_id, _) = caller.session()?;
+    change(&app, user_id, Asked { by_service: false, headers, request_id, wanted: Wanted::Whole(body) }).await
+}
+
+/// Changes some fields of the caller's own profile by a JSON merge patch (RFC 7396), as PATCH /v1/users/{id} does.
+#[utoipa::path(patch, path = "/v1/me", tag = "users", security(("user_token" = [])), request_body(content = Object, content_type = "application/merge-patch+json"), responses(
+    (status = 200, body = OwnProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+async fn patch_me(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    RequestId(request_id): RequestId,
+    Body(body): Body<Value>,
+) -> Result<Response, ApiError> {
+    let (user_id, _) = caller.session()?;
+    change(&app, user_id, Asked { by_service: false, headers, request_id, wanted: Wanted::Patch(body) }).await
 }
 
 /// Erases a person: not found or recommended from the answer on, and taken out of every index by the stream.
 #[utoipa::path(delete, path = "/v1/users/{id}", tag = "users", security(("service_key" = []), ("user_token" = [])), params(("id" = String, Path, description = "User id")), responses(
-    (status = 202, description = "Erased here; the stream takes the person out of every index"), (status = 401, body = Problem), (status = 404, body = Problem)))]
+    (status = 202, description = "Erased here; the stream takes the person out of every index"), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
 async fn delete_user(
     State(app): State<App>,
     caller: Caller,
@@ -100,81 +167,6 @@ async fn delete_user(
 ) -> Result<StatusCode, ApiError> {
     let user_id = user_id(&id)?;
     caller.must_be(user_id)?;
-    if !app.knows(user_id) {
-        return Err(ApiError::unknown_user(user_id));
-    }
-    let event = ProfileEvent { event_id: ids.get(0), event_time: app.now(), kind: ProfileKind::Erased, request_id, user_id, profile: None };
-    app.sink.publish(&[Event::Profile(event)]).await?;
-    app.erased.erase(user_id);
-    app.indexes.table.remove(user_id);
-    app.indexes.ledger.forget(user_id);
-    Ok(StatusCode::ACCEPTED)
-}
-
-/// What can be asked.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    /// Part of the name or city, or a whole id.
-    q: Option<String>,
-    /// People at most, up to 200.
-    limit: Option<usize>,
-}
-
-/// People of the platform.
-#[derive(Debug, Serialize, ToSchema)]
-struct People {
-    /// Some of them, by id.
-    items: Vec<Person>,
-    /// How many there are.
-    total: usize,
-}
-
-/// Somebody, in a line.
-#[derive(Debug, Serialize, ToSchema)]
-struct Person {
-    /// Who.
-    user_id: UserId,
-    /// Shown name.
-    nickname: String,
-    /// Gender.
-    gender: Gender,
-    /// Age in years.
-    age: u8,
-    /// City.
-    city: Option<String>,
-}
-
-/// People, for operators: by part of the name or city, or by id.
-#[utoipa::path(get, path = "/v1/users", tag = "users", params(Wanted), responses((status = 200, body = People), (status = 401, body = Problem), (status = 422, body = Problem)))]
-async fn list_users(State(app): State<App>, Params(wanted): Params<Wanted>) -> Result<Json<People>, ApiError> {
-    let limit = wanted.limit.unwrap_or(50);
-    if !(1..=200).contains(&limit) {
-        return Err(ApiError::field("limit", "must be 1 to 200"));
-    }
-    let q = wanted.q.unwrap_or_default().to_lowercase();
-    let now = app.now();
-    let fits = |p: &Profile, user: UserId| {
-        q.is_empty()
-            || p.nickname.to_lowercase().contains(&q)
-            || p.city.as_ref().is_some_and(|c| c.to_lowercase().contains(&q))
-            || user.to_string() == q
-    };
-    let person = |(user_id, p): (UserId, std::sync::Arc<Profile>)| Person {
-        user_id,
-        nickname: p.nickname.clone(),
-        gender: p.gender,
-        age: p.age(now),
-        city: p.city.clone(),
-    };
-    let mut items = Vec::new();
-    app.indexes.table.each_row(AT_ONCE, |table, row| {
-        let (user, profile) = (table.user(row), table.profile(row));
-        if fits(&profile, user) {
-            items.push(person((user, profile)));
-        }
-        if items.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    });
-    Ok(Json(People { items, total: app.indexes.table.len() }))
+    let was_there = app.people.erase(user_id, ids.get(0), request_id.as_deref(), app.now()).await?;
+    if was_there { Ok(StatusCode::ACCEPTED) } else { Err(ApiError::unknown_user(user_id)) }
 }

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::db::{Db, outbox};
 use crate::sink::EventSink;
 use crate::state::Indexes;
+use crate::users::People;
 
 /// Jobs that run anywhere, with what they do.
 pub const JOBS: [(&str, &str); 7] = [
@@ -108,6 +109,38 @@ pub(super) fn spawn_relay(supervisor: &Supervisor, db: &Db, sink: &Arc<EventSink
         let (db, sink) = (db.clone(), Arc::clone(&sink));
         async move { outbox::run(db, &sink, context).await }
     });
+}
+
+/// How long to wait for a database that fails at a start.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Once the portraits of before the start are in the table, brings it to what was answered since: turns true then.
+pub(super) fn bring_profiles(people: &Arc<People>, mut table: watch::Receiver<bool>, stop: CancellationToken) -> watch::Receiver<bool> {
+    let (done, told) = watch::channel(false);
+    let people = Arc::clone(people);
+    let bring = async move {
+        if table.wait_for(|filled| *filled).await.is_err() {
+            return;
+        }
+        loop {
+            match people.catch_up().await {
+                Ok(newer) => {
+                    tracing::debug!(newer, "profiles are as they were answered");
+                    done.send_replace(true);
+                    return;
+                }
+                Err(error) => tracing::error!(%error, "profiles cannot be read; nothing is answered until they are"),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    tokio::spawn(async move {
+        tokio::select! {
+            () = bring => {}
+            () = stop.cancelled() => {}
+        }
+    });
+    told
 }
 
 /// Jobs that need no index of a node: they may run in this process or in others.

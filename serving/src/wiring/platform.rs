@@ -24,12 +24,14 @@ use super::jobs;
 use crate::auth::{Auth, system_chance};
 use crate::config::Config;
 use crate::db::{self, Db};
+use crate::entitlements::Entitlements;
 use crate::flight;
 use crate::models::ModelStore;
 use crate::moderation::Moderator;
 use crate::recommend::{Decks, KeptRates, make_ahead};
 use crate::sink::EventSink;
 use crate::state::{App, Erased, Indexes, Readiness};
+use crate::users::People;
 
 /// Where a node with an embedded broker tells other processes its address.
 const BROKER_ADDRESS: &str = "broker.address";
@@ -173,7 +175,12 @@ impl Platform {
         };
         let kept = KeptRates { table: Arc::clone(&parts.table), rates: Arc::clone(&parts.rates), caught_up: table.clone() };
         let every = Duration::from_secs(config.recommend.rates_s);
+        let erased = Erased::default();
+        let people = Arc::new(People::new(db.clone(), Arc::clone(&indexes.table), Arc::clone(&indexes.ledger), erased.clone()));
+        let profiles = jobs::bring_profiles(&people, table.clone(), stop.clone());
         let app = App {
+            people,
+            entitlements: Arc::new(Entitlements::new(db.clone(), &config.entitlements)),
             recommender: Arc::new(Recommender::new(parts, &config.ranker)?),
             decks: Arc::new(Decks::new(&config.recommend)),
             moderator: Arc::new(Moderator::new(&config.moderation)?),
@@ -183,8 +190,8 @@ impl Platform {
             db,
             auth: Arc::new(auth),
             sink,
-            erased: Erased::default(),
-            readiness: Readiness { table, ledger, jobs: Arc::clone(&supervisor) },
+            erased,
+            readiness: Readiness { table, ledger, profiles, jobs: Arc::clone(&supervisor) },
             metrics,
             clock: Utc::now,
         };

@@ -84,7 +84,9 @@ impl Somebody {
         let (by_phone, by_house) = (json!({"phone": proofs.phone, "code": proofs.code}), json!({"id_token": proofs.id_token}));
         let item = |item: Value| Some(json!({"items": [item]}));
         BTreeMap::from([
-            ("GET /v1/users/{id}", (format!("/v1/users/{id}"), None, 403)),
+            // Others see what is for others.
+            ("GET /v1/users/{id}", (format!("/v1/users/{id}"), None, 200)),
+            ("PATCH /v1/users/{id}", (format!("/v1/users/{id}"), Some(json!({"bio": "hello"})), 403)),
             ("PUT /v1/users/{id}", (format!("/v1/users/{id}"), Some(person("new", "female", "male")), 403)),
             ("POST /v1/moments", ("/v1/moments".to_owned(), Some(json!({"author_id": id, "text": "hello"})), 403)),
             // What is published is for all who are here.
@@ -98,6 +100,10 @@ impl Somebody {
             ),
             ("POST /v1/presence", ("/v1/presence".to_owned(), item(json!({"kind": "app_open", "user_id": id})), 403)),
             // These name nobody: they are about whoever asks.
+            ("GET /v1/me", ("/v1/me".to_owned(), None, 200)),
+            ("PUT /v1/me", ("/v1/me".to_owned(), Some(person("new", "female", "male")), 200)),
+            ("PATCH /v1/me", ("/v1/me".to_owned(), Some(json!({"bio": "hello"})), 200)),
+            ("GET /v1/me/entitlements", ("/v1/me/entitlements".to_owned(), None, 200)),
             ("GET /v1/auth/sessions", ("/v1/auth/sessions".to_owned(), None, 200)),
             ("DELETE /v1/auth/sessions/{id}", (format!("/v1/auth/sessions/{}", self.session), None, 404)),
             ("GET /v1/auth/logins", ("/v1/auth/logins".to_owned(), None, 200)),

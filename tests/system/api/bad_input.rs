@@ -117,7 +117,7 @@ async fn frame(app: &TestApp) {
     assert_eq!(app.post("/v1/moments", &large).await.problem(413), "body_too_large");
     let large = app.request(Method::POST, "/v1/moments").header("idempotency-key", "large").json(&large);
     assert_eq!(app.read(large).await.problem(413), "body_too_large");
-    assert_eq!(app.send(Method::PATCH, "/v1/users/1", None).await.problem(405), "method_not_allowed");
+    assert_eq!(app.send(Method::PATCH, "/v1/moments/1", None).await.problem(405), "method_not_allowed");
     assert_eq!(app.get("/v1/users/%ff").await.problem(400), "malformed");
     assert_eq!(app.get("/v2/users/1").await.problem(404), "not_found");
     for key in ["", "wrong", "development-key-and-more", "ключ"] {

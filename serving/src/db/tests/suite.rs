@@ -15,6 +15,17 @@ pub(super) async fn run(place: impl AsyncFn(&'static str) -> Place) {
     transactions(&place("layer_transactions").await).await;
     migrations(&place("layer_migrations").await).await;
     outbox(&place("layer_outbox").await).await;
+    profiles(&place("room_profiles").await).await;
+}
+
+/// The rooms of profiles and entitlements, by two nodes.
+async fn profiles(place: &Place) {
+    let (a, b) = (place.open(1).await, place.open(2).await);
+    up(&a, chrono::Utc::now()).await.unwrap();
+    crate::users::tests::suite(&a, &b).await;
+    crate::entitlements::tests::suite(&a, &b).await;
+    a.close().await;
+    b.close().await;
 }
 
 fn col(name: &'static str) -> Expr {
