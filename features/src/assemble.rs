@@ -225,6 +225,16 @@ impl Assembly {
         fresh
     }
 
+    /// Drops what this user thought of somebody. `false` if there was nothing.
+    pub fn forget(&mut self, other: UserId) -> bool {
+        self.opinions.remove(&other).is_some()
+    }
+
+    /// Whether this user has an opinion of somebody.
+    pub fn has_opinion(&self, other: UserId) -> bool {
+        self.opinions.contains_key(&other)
+    }
+
     /// Everybody this user liked, as far as kept.
     pub fn liked(&self) -> impl Iterator<Item = (UserId, Opinion)> {
         self.opinions.iter().filter(|(_, o)| o.liked).map(|(user, o)| (*user, *o))

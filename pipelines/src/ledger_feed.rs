@@ -20,7 +20,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::bus::{Bus, Offsets, Reader, Record};
 use crate::embedder::user_of;
+use crate::forget::Wishes;
 use crate::gate;
+use crate::snapshots::SnapshotStore;
 use crate::supervisor::{JobContext, JobError};
 
 /// The name of the job and of its group.
@@ -49,6 +51,7 @@ pub struct LedgerFeed {
     snapshot: PathBuf,
     config: LedgerConfig,
     caught_up: watch::Sender<bool>,
+    wishes: Wishes,
 }
 
 /// What a record says to the ledger.
@@ -67,16 +70,23 @@ fn word(record: &Record) -> Option<Word> {
 }
 
 impl LedgerFeed {
-    /// A feed; `caught_up` turns true when everything acknowledged before the start is in the ledger.
-    pub fn new(bus: Bus, ledger: Arc<Ledger>, snapshot: PathBuf, config: LedgerConfig, caught_up: watch::Sender<bool>) -> Self {
-        Self { bus, ledger, snapshot, config, caught_up }
+    /// A feed; `caught_up` turns true when everything acknowledged before the start is in the ledger. `node` holds the state of this node.
+    pub fn new(
+        bus: Bus,
+        ledger: Arc<Ledger>,
+        snapshot: PathBuf,
+        config: LedgerConfig,
+        caught_up: watch::Sender<bool>,
+        node: &SnapshotStore,
+    ) -> Self {
+        Self { bus, ledger, snapshot, config, caught_up, wishes: Wishes::new(node, NAME) }
     }
 
     /// Runs until shutdown; the ledger is saved then.
     ///
     /// # Errors
     /// When the event log or the snapshot's folder fails; the next start goes on from the last snapshot.
-    pub async fn run(self, context: JobContext) -> Result<(), JobError> {
+    pub async fn run(mut self, context: JobContext) -> Result<(), JobError> {
         let topics: Vec<String> = [Topic::Interactions, Topic::Profiles].iter().map(|t| t.name().to_owned()).collect();
         context.progress.reads(&topics);
         let path = self.snapshot.clone();
@@ -117,6 +127,12 @@ impl LedgerFeed {
             self.apply(&records);
             let now = (context.clock)();
             context.progress.advance(records.len() as u64, reader.lag(), now);
+            if let Some(wish) = self.wishes.due(reader.caught_up()).await? {
+                wish.people.iter().for_each(|user| self.ledger.forget(*user));
+                finish(saving.take()).await?;
+                finish(Some(self.save(&reader))).await?;
+                self.wishes.done(&wish).await?;
+            }
             if saved.elapsed() >= Duration::from_secs(self.config.snapshot_s) {
                 if let Some(saved) = finish(saving.take()).await? {
                     context.progress.durable(&saved);

@@ -10,6 +10,7 @@ pub mod bus;
 pub mod claim;
 pub mod dead_letters;
 pub mod embedder;
+pub mod forget;
 pub mod gate;
 pub mod generations;
 pub mod indexer;

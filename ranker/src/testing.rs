@@ -163,6 +163,10 @@ impl VectorIndex for Vectors {
         Ok(())
     }
 
+    async fn delete_of(&self, _: Vec<UserId>) -> Result<(), IndexError> {
+        Ok(())
+    }
+
     async fn search(&self, _: Collection, query: VectorQuery) -> Result<Vec<Hit>, IndexError> {
         match self {
             Self::Empty => Ok(Vec::new()),

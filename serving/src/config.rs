@@ -27,6 +27,7 @@ use crate::auth::AuthConfig;
 use crate::db::DatabaseConfig;
 use crate::entitlements::EntitlementsConfig;
 use crate::moderation::ModerationConfig;
+use crate::rights::RightsConfig;
 
 /// The key that works until another is configured; only ever on loopback.
 pub const DEVELOPMENT_KEY: &str = "development-key";
@@ -86,6 +87,8 @@ pub struct Config {
     pub entitlements: EntitlementsConfig,
     /// Ranking.
     pub ranker: RankerConfig,
+    /// Erasures and exports.
+    pub rights: RightsConfig,
 }
 
 /// The `[broker]` section.
@@ -179,6 +182,7 @@ impl Default for Config {
             moderation: ModerationConfig::default(),
             entitlements: EntitlementsConfig::default(),
             ranker: RankerConfig::default(),
+            rights: RightsConfig::default(),
         }
     }
 }
@@ -250,6 +254,7 @@ impl Config {
         let wrong = |field, reason: &str| Err(ConfigFault::Value { field, reason: reason.to_owned() });
         self.database.check().and_then(|()| self.auth.check(!self.http.listen.ip().is_loopback())).map_err(of_section)?;
         self.entitlements.check().map_err(of_section)?;
+        self.rights.check().map_err(of_section)?;
         let keys = &self.http.service_keys;
         if keys.is_empty() || keys.iter().any(|k| k.trim().is_empty()) {
             return wrong("http.service_keys", "needs at least one key, and no empty one");

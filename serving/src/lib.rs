@@ -1,6 +1,7 @@
 //! How it is given: the HTTP API, its rooms, the commands and the wiring of the one binary `hongniang`.
 
 pub mod arroyo;
+pub mod audit;
 pub mod auth;
 pub mod bench;
 pub mod commands;
@@ -20,6 +21,8 @@ pub mod moments;
 pub mod ops;
 pub mod recommend;
 pub mod replay;
+pub mod reviews;
+pub mod rights;
 pub mod search;
 pub mod sink;
 pub mod state;

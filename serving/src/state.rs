@@ -1,6 +1,7 @@
 //! What handlers share, in small groups.
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -69,6 +70,69 @@ impl Erased {
     }
 }
 
+/// People who are shown to nobody, by what the database says: those whose erasure is not done yet, and those who are banned. The job `withheld` keeps it as the database has it.
+#[derive(Clone, Default)]
+pub struct Withheld(Arc<RwLock<Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    erasing: HashSet<UserId>,
+    /// Until when; none for ever.
+    banned: HashMap<UserId, Option<DateTime<Utc>>>,
+}
+
+impl Withheld {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Kept> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Kept> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An erasure has begun.
+    pub fn erasing(&self, user: UserId) {
+        self.write().erasing.insert(user);
+    }
+
+    /// Whether an erasure is under way: nothing of the person may begin anew until it is done.
+    pub fn is_erasing(&self, user: UserId) -> bool {
+        self.read().erasing.contains(&user)
+    }
+
+    /// A ban is in force from now on.
+    pub fn ban(&self, user: UserId, until: Option<DateTime<Utc>>) {
+        self.write().banned.insert(user, until);
+    }
+
+    /// A ban is lifted.
+    pub fn lift(&self, user: UserId) {
+        self.write().banned.remove(&user);
+    }
+
+    /// Whether somebody is banned at a time.
+    pub fn is_banned(&self, user: UserId, now: DateTime<Utc>) -> bool {
+        self.read().banned.get(&user).is_some_and(|until| until.is_none_or(|until| now < until))
+    }
+
+    /// Takes over who is being erased; whether somebody is new among them.
+    pub fn set_erasing(&self, people: impl IntoIterator<Item = UserId>) -> bool {
+        let people: HashSet<UserId> = people.into_iter().collect();
+        let before = std::mem::replace(&mut self.write().erasing, people.clone());
+        !people.is_subset(&before)
+    }
+
+    /// Takes over who is banned.
+    pub fn set_banned(&self, people: impl IntoIterator<Item = (UserId, Option<DateTime<Utc>>)>) {
+        self.write().banned = people.into_iter().collect();
+    }
+
+    /// Whether somebody is shown to nobody.
+    pub fn contains(&self, user: UserId, now: DateTime<Utc>) -> bool {
+        self.is_erasing(user) || self.is_banned(user, now)
+    }
+}
+
 /// How far the node has come.
 #[derive(Clone)]
 pub struct Readiness {
@@ -115,6 +179,8 @@ pub struct App {
     pub decks: Arc<Decks>,
     /// Who is not to be shown although the table may still know them.
     pub erased: Erased,
+    /// Who is shown to nobody, by what the database says.
+    pub withheld: Withheld,
     /// Judges what people write.
     pub moderator: Arc<Moderator>,
     /// How far the node has come.
@@ -126,14 +192,19 @@ pub struct App {
 }
 
 impl App {
-    /// Whether somebody is here and was not erased: what [`Self::profile`] would say, without unpacking it.
-    pub fn knows(&self, user: UserId) -> bool {
-        self.indexes.table.contains(user) && !self.erased.contains(user)
+    /// Whether somebody may be shown to anybody: not erased here, no erasure under way, not banned. The one place that says so; whoever shows people asks here.
+    pub fn may_show(&self, user: UserId) -> bool {
+        !self.erased.contains(user) && !self.withheld.contains(user, self.now())
     }
 
-    /// The profile of somebody who is here and was not erased.
+    /// Whether somebody is here and may be shown: what [`Self::profile`] would say, without unpacking it.
+    pub fn knows(&self, user: UserId) -> bool {
+        self.indexes.table.contains(user) && self.may_show(user)
+    }
+
+    /// The profile of somebody who is here and may be shown.
     pub fn profile(&self, user: UserId) -> Option<Arc<Profile>> {
-        self.indexes.table.profile(user).filter(|_| !self.erased.contains(user))
+        self.indexes.table.profile(user).filter(|_| self.may_show(user))
     }
 
     /// The profile of `user` as far as `viewer` may see them, and the one place where that is decided: oneself always; nobody who is unknown, erased or

@@ -13,3 +13,5 @@ mod outage;
 mod places;
 mod profiles;
 mod random;
+mod reviews;
+mod rights;

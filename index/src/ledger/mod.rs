@@ -194,6 +194,11 @@ impl Ledger {
         }
     }
 
+    /// In how many lists somebody is, of their own and of others; looks at everybody.
+    pub fn entries_of(&self, user: UserId) -> u64 {
+        self.with(|state| state.entries_of(user.0))
+    }
+
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
         self.with(State::is_empty)

@@ -188,6 +188,17 @@ impl State {
         }
     }
 
+    /// In how many lists somebody is, of their own and of others.
+    pub(super) fn entries_of(&self, user: u64) -> u64 {
+        let own = u64::from(self.people.contains_key(&user)) + u64::from(self.blocked_by.contains_key(&user));
+        let named = |p: &Person| {
+            let lists =
+                [p.shown.get(&user).is_some(), p.blocks.get(&user).is_some(), p.likes.get(&user).is_some(), p.passes.get(&user).is_some()];
+            lists.into_iter().map(u64::from).sum::<u64>()
+        };
+        own + self.people.values().map(named).sum::<u64>()
+    }
+
     pub(super) fn forget(&mut self, user: u64) {
         if let Some(person) = self.people.remove(&user) {
             self.exposures -= person.shown.len();

@@ -9,12 +9,14 @@ mod schema;
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use features::event::{MomentEvent, Subject};
 use features::ids::{MomentId, UserId};
 use features::profile::Profile;
 use features::text::escape_html;
-use tantivy::collector::TopDocs;
+use tantivy::collector::{Count, TopDocs};
+use tantivy::index::{SegmentId, SegmentMeta};
 use tantivy::query::{BooleanQuery, BoostQuery, Occur, Query, TermQuery};
 use tantivy::schema::{IndexRecordOption, Value};
 use tantivy::snippet::SnippetGenerator;
@@ -22,6 +24,9 @@ use tantivy::{DocAddress, Index, IndexReader, IndexWriter, Searcher, TantivyDocu
 
 use self::schema::Fields;
 use crate::IndexError;
+
+/// A purge that finds its segments taken so often fails.
+const PURGE_TRIES: usize = 50;
 
 /// What is searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +159,40 @@ impl TextIndex {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).commit()?;
         self.reader.reload()?;
         Ok(())
+    }
+
+    /// Takes what was deleted out of the files, too, so that nobody reads it there: commits, and merges every segment that has deleted documents.
+    ///
+    /// # Errors
+    /// When files cannot be read or written.
+    pub fn purge(&self) -> Result<(), IndexError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.commit()?;
+        for tried in 1.. {
+            self.reader.reload()?;
+            let metas = self.reader.searcher().index().searchable_segment_metas()?;
+            let with: Vec<SegmentId> = metas.iter().filter(|meta| meta.has_deletes()).map(SegmentMeta::id).collect();
+            if with.is_empty() {
+                break;
+            }
+            // A merge that goes on by itself may have one of them just now.
+            match writer.merge(&with).wait() {
+                Ok(_) => {}
+                Err(error) if tried == PURGE_TRIES => return Err(error.into()),
+                Err(_) => std::thread::sleep(Duration::from_millis(200)),
+            }
+        }
+        writer.garbage_collect_files().wait()?;
+        Ok(())
+    }
+
+    /// Number of documents of a person: the profile and Moments, as of the last commit.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn of(&self, user: UserId) -> Result<usize, IndexError> {
+        let term = Term::from_field_u64(self.fields.user, user.0);
+        Ok(self.reader.searcher().search(&TermQuery::new(term, IndexRecordOption::Basic), &Count)?)
     }
 
     /// Number of documents.

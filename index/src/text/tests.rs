@@ -127,3 +127,28 @@ proptest! {
         prop_assert!(INDEX.with(|index| index.search(&query).is_ok()));
     }
 }
+
+#[test]
+fn after_a_purge_no_file_has_what_was_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = TextIndex::open(folder.path()).unwrap();
+    for round in 0..3u64 {
+        index.put_moment(&moment(10 + round, 77, &format!("zebracrossing number {round}"), &[])).unwrap();
+        index.put_moment(&moment(20 + round, 78, "sunflowers stay", &[])).unwrap();
+        index.commit().unwrap();
+    }
+    let bytes = || -> Vec<u8> {
+        let files = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_file());
+        files.flat_map(|path| std::fs::read(path).unwrap()).collect()
+    };
+    let has = |text: &str| bytes().windows(text.len()).any(|w| w == text.as_bytes());
+    assert!(has("zebracross") && index.of(UserId(77)).unwrap() == 3);
+    index.delete_user(UserId(77)).unwrap();
+    index.purge().unwrap();
+    assert!(!has("zebracross") && has("sunflow"));
+    assert_eq!((index.of(UserId(77)).unwrap(), found(&index, "sunflowers").len(), index.len()), (0, 3, 3));
+    index.purge().unwrap();
+    index.delete_user(UserId(78)).unwrap();
+    index.purge().unwrap();
+    assert!(!has("sunflow") && index.is_empty());
+}

@@ -57,6 +57,11 @@ async fn suite(index: &dyn VectorIndex) {
     index.flush().await.unwrap();
     index.optimize().await.unwrap();
     assert_eq!(index.len(Collection::Users).await.unwrap(), 5);
+    index.delete_of(vec![UserId(7), UserId(u64::MAX)]).await.unwrap();
+    assert_eq!(index.len(Collection::Moments).await.unwrap(), 0, "the Moments of an author go together");
+    index.purge().await.unwrap();
+    assert_eq!(ids(index, axis(3, 0), VectorFilter::default()).await[0], 3, "a purge takes nothing else");
+    assert_eq!(index.len(Collection::Users).await.unwrap(), 5);
 }
 
 #[tokio::test]
@@ -96,4 +101,36 @@ async fn a_folder_that_is_gone_when_it_is_closed_ends_nothing() {
     index.upsert(Collection::Users, vec![user(1, axis(1, 0))]).await.unwrap();
     drop(folder);
     drop(index);
+}
+
+#[tokio::test]
+async fn after_a_purge_no_file_has_what_was_deleted() {
+    fn bytes(folder: &std::path::Path) -> Vec<u8> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { bytes(&path) } else { std::fs::read(path).unwrap() }).collect()
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let index = EdgeVectors::open(folder.path(), DIM, "m").unwrap();
+    let of = |id: u64, author: u64| {
+        let payload = Payload::Moment(MomentPayload { author: UserId(author), published_at: DateTime::from_timestamp(1, 0).unwrap() });
+        VectorPoint { id, vectors: vec![(VectorName::Content, axis(2, 0))], payload }
+    };
+    let (gone, stays) = (7_654_321_987_654_321, 1_234_567_812_345_678);
+    index.upsert(Collection::Moments, vec![of(1, gone), of(2, stays), of(3, gone)]).await.unwrap();
+    index.flush().await.unwrap();
+    let has = |id: u64| bytes(folder.path()).windows(16).any(|w| w == id.to_string().as_bytes());
+    assert!(has(gone) && has(stays));
+    index.delete_of(vec![UserId(gone)]).await.unwrap();
+    index.purge().await.unwrap();
+    assert!(!has(gone) && has(stays));
+    for round in 0..2 {
+        assert_eq!(index.len(Collection::Moments).await.unwrap(), 1 + round);
+        index.upsert(Collection::Moments, vec![of(9 + round, stays)]).await.unwrap();
+        index.purge().await.unwrap();
+    }
+    drop(index);
+    std::fs::create_dir(folder.path().join("moments-99")).unwrap(); // of a purge that was killed
+    let index = EdgeVectors::open(folder.path(), DIM, "m").unwrap();
+    assert_eq!(index.len(Collection::Moments).await.unwrap(), 3);
+    assert!(!folder.path().join("moments-99").exists() && !folder.path().join("moments").exists());
 }

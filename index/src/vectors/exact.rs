@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use features::ids::UserId;
 use features::vector::QVector;
 
 use super::{Collection, Hit, VectorFilter, VectorIndex, VectorName, VectorPoint, VectorQuery};
@@ -42,6 +43,10 @@ impl VectorIndex for ExactVectors {
     }
 
     async fn delete(&self, _: Collection, _: Vec<u64>) -> Result<(), IndexError> {
+        Ok(())
+    }
+
+    async fn delete_of(&self, _: Vec<UserId>) -> Result<(), IndexError> {
         Ok(())
     }
 

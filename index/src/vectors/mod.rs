@@ -182,6 +182,20 @@ pub trait VectorIndex: Send + Sync {
     /// When the store fails.
     async fn optimize(&self) -> Result<(), IndexError>;
 
+    /// Removes the Moments of some authors.
+    ///
+    /// # Errors
+    /// When the store refuses or cannot be reached.
+    async fn delete_of(&self, authors: Vec<UserId>) -> Result<(), IndexError>;
+
+    /// Takes what was deleted out of the files, too, so that nobody reads it there. A server does that when its optimizer comes to it.
+    ///
+    /// # Errors
+    /// When files cannot be read or written; what was there before counts still then.
+    async fn purge(&self) -> Result<(), IndexError> {
+        Ok(())
+    }
+
     /// Number of points.
     ///
     /// # Errors

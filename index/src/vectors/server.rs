@@ -11,6 +11,7 @@ use qdrant_client::{Payload as QdrantPayload, Qdrant, QdrantError};
 use super::filter::{Field, MOMENT_FIELDS, USER_FIELDS, payload};
 use super::{Collection, Hit, VectorFilter, VectorIndex, VectorPoint, VectorQuery};
 use crate::IndexError;
+use features::ids::UserId;
 use features::profile::Gender;
 
 /// Both collections on a server. Collection names carry a hash of the model, so that a new model fills new
@@ -136,6 +137,16 @@ impl VectorIndex for ServerVectors {
     async fn delete(&self, collection: Collection, ids: Vec<u64>) -> Result<(), IndexError> {
         let ids = PointsIdsList { ids: ids.into_iter().map(Into::into).collect() };
         self.client.delete_points(DeletePointsBuilder::new(self.name(collection)).points(ids).wait(true)).await.map_err(failed)?;
+        Ok(())
+    }
+
+    async fn delete_of(&self, authors: Vec<UserId>) -> Result<(), IndexError> {
+        let any: Vec<String> = authors.iter().map(ToString::to_string).collect();
+        let theirs = Filter::must([Condition::matches("author", any)]);
+        self.client
+            .delete_points(DeletePointsBuilder::new(self.name(Collection::Moments)).points(theirs).wait(true))
+            .await
+            .map_err(failed)?;
         Ok(())
     }
 

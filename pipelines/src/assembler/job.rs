@@ -14,6 +14,7 @@ use super::rebuild::Handed;
 use crate::bus::{Bus, EventProducer, Offsets, OutRecord, Reader, Record};
 use crate::claim::Claim;
 use crate::dead_letters;
+use crate::forget::Wishes;
 use crate::ownership::owned;
 use crate::snapshots::{SnapshotError, SnapshotStore};
 use crate::supervisor::{JobContext, JobError};
@@ -57,6 +58,7 @@ pub struct Assembler {
     bus: Bus,
     snapshots: SnapshotStore,
     handed: Handed,
+    wishes: Wishes,
     config: AssemblerConfig,
 }
 
@@ -68,7 +70,8 @@ pub(super) fn topics() -> Vec<String> {
 impl Assembler {
     /// An assembler whose state lives below `assembler` in `snapshots`.
     pub fn new(bus: Bus, snapshots: &SnapshotStore, config: AssemblerConfig) -> Self {
-        Self { bus, snapshots: snapshots.below(NAME), handed: Handed::new(snapshots), config }
+        let (handed, wishes) = (Handed::new(snapshots), Wishes::new(snapshots, NAME));
+        Self { bus, snapshots: snapshots.below(NAME), handed, wishes, config }
     }
 
     /// Runs until shutdown, or stands by while another process runs; the state is saved in the end.
@@ -129,6 +132,15 @@ pub(super) fn unpack(packed: &[u8]) -> Result<(People, Offsets), String> {
     Ok((people, Offsets(offsets.into_iter().map(|(t, p, o)| ((t, p), o)).collect())))
 }
 
+/// How much the saved state has of some people and about them; `all` holds the state of the jobs. Nothing where nothing usable is saved.
+///
+/// # Errors
+/// When the store fails.
+pub async fn saved_of(all: &SnapshotStore, people: &[UserId]) -> Result<u64, SnapshotError> {
+    let saved = all.below(NAME).get(SNAPSHOT).await?;
+    Ok(saved.and_then(|bytes| unpack(&bytes).ok()).map_or(0, |(known, _)| known.known_of(people)))
+}
+
 /// A state of a backfill that is being taken over: who waits to be written anew.
 struct Takeover {
     number: u64,
@@ -163,6 +175,7 @@ impl Run {
             self.fold(&records).await?;
             self.write().await?;
             self.take_over().await?;
+            self.forget().await?;
             self.context.progress.advance(records.len() as u64, self.reader.lag(), (self.context.clock)());
             if self.unsaved && self.saved.elapsed() >= Duration::from_secs(self.job.config.snapshot_s) {
                 self.save().await?;
@@ -195,6 +208,17 @@ impl Run {
             self.reader = self.job.bus.reader(NAME, &topics(), &offsets).await?;
             self.takeover = Some(Takeover { number, users });
             self.unsaved = true;
+        }
+        Ok(())
+    }
+
+    /// Forgets people as it is asked to: here, in `portraits`, and in what is saved.
+    async fn forget(&mut self) -> Result<(), JobError> {
+        let ready = self.takeover.is_none() && self.reader.caught_up();
+        if let Some(wish) = self.job.wishes.due(ready).await? {
+            self.people.forget(&wish.people);
+            self.save().await?;
+            self.job.wishes.done(&wish).await?;
         }
         Ok(())
     }

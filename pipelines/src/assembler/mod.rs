@@ -18,4 +18,4 @@ mod waiting;
 pub(crate) use people::{Change, People};
 pub(crate) use rebuild::{Handed, rebuild};
 
-pub use job::{Assembler, AssemblerConfig, NAME};
+pub use job::{Assembler, AssemblerConfig, NAME, saved_of};

@@ -201,6 +201,32 @@ impl People {
         self.erased.insert(user);
     }
 
+    /// Drops everything of and about some people; the taste of those who had an opinion of them is stale.
+    pub(super) fn forget(&mut self, people: &[UserId]) {
+        for user in people {
+            self.erase(*user);
+        }
+        for likers in self.likers.values_mut() {
+            people.iter().for_each(|user| {
+                likers.remove(user);
+            });
+        }
+        for (other, assembly) in &mut self.assemblies {
+            let had = people.iter().filter(|user| assembly.forget(**user)).count();
+            if had > 0 {
+                self.stale.insert(*other);
+            }
+        }
+    }
+
+    /// How much is known of some people and about them: their own assemblies, and opinions of others.
+    pub(super) fn known_of(&self, people: &[UserId]) -> u64 {
+        let own = people.iter().filter(|user| self.assemblies.contains_key(user)).count();
+        let of_others: usize =
+            self.assemblies.values().map(|assembly| people.iter().filter(|user| assembly.has_opinion(**user)).count()).sum();
+        (own + of_others) as u64
+    }
+
     /// Nothing waits: what is known is to be written by somebody else. Everybody's own vector is made, as an assembly would.
     pub(super) fn settle(&mut self) {
         let users: Vec<UserId> = self.assemblies.keys().copied().collect();

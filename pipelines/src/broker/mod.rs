@@ -18,6 +18,7 @@ mod config;
 mod groups;
 mod log;
 mod meta;
+mod scrub;
 mod server;
 mod state;
 mod txns;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+pub use self::scrub::{Named, Scrubber};
 use self::state::Broker;
 
 /// How the embedded broker runs.
@@ -117,6 +119,11 @@ impl EmbeddedBroker {
     /// What clients put into `bootstrap.servers`.
     pub fn bootstrap(&self) -> String {
         self.address.to_string()
+    }
+
+    /// What takes single records out of the logs.
+    pub fn scrubber(&self) -> Scrubber {
+        Scrubber::new(Arc::clone(&self.broker))
     }
 
     /// Stops listening and forces everything to the disk.

@@ -267,3 +267,40 @@ async fn a_folder_belongs_to_one_broker() {
     assert!(matches!(second, Err(BrokerError::InUse(_))));
     first.shutdown().await;
 }
+
+#[test]
+fn single_records_go_with_their_bytes_and_offsets_stay() {
+    const TRANSACTIONAL: u8 = 16;
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Partition::open(folder.path(), 1 << 20).unwrap();
+    log.append(&batch_of(&[(Some("a"), Some("ann")), (Some("b"), Some("bob"))], TRANSACTIONAL, 7, 1_000)).unwrap();
+    log.end_transaction(7, 0, true).unwrap();
+    log.append(&batch_of(&[(Some("c"), Some("ann, lost")), (Some("d"), Some("dan, lost"))], TRANSACTIONAL, 7, 1_000)).unwrap();
+    log.end_transaction(7, 0, false).unwrap();
+    log.append(&batch_of(&[(None, Some("ann")), (Some("e"), None)], 4, -1, 1_000)).unwrap();
+    log.append(&batch(&[(Some("f"), Some("fay"))])).unwrap();
+    let bytes = |folder: &std::path::Path| -> Vec<u8> {
+        let files = std::fs::read_dir(folder).unwrap().map(|e| std::fs::read(e.unwrap().path()).unwrap());
+        files.flatten().collect()
+    };
+    let has = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|w| w == text.as_bytes());
+    let ann = |_: Option<&[u8]>, value: Option<&[u8]>| value.is_some_and(|value| value.starts_with(b"ann"));
+    let scrub = |log: &mut Partition, dry: bool| {
+        let scrubbed = log.plan_scrub(dry).unwrap().work(&ann, dry).unwrap();
+        let found = scrubbed.found;
+        assert!(dry || log.install_scrubbed(scrubbed).unwrap());
+        found
+    };
+    assert_eq!((scrub(&mut log, true), has(&bytes(folder.path()), "ann")), (3, true), "a dry run only counts");
+    assert_eq!((scrub(&mut log, false), scrub(&mut log, false)), (3, 0));
+    assert!(!has(&bytes(folder.path()), "ann") && has(&bytes(folder.path()), "bob") && has(&bytes(folder.path()), "fay"));
+    for _ in 0..2 {
+        let records: Vec<(i64, i32)> =
+            left(&log).into_iter().filter(|(_, _, attributes)| attributes & 32 == 0).map(|(at, n, _)| (at, n)).collect();
+        assert_eq!(records, [(0, 1), (6, 1), (8, 1)], "bob, the tombstone, fay; what was aborted is gone as a whole");
+        assert_eq!((log.next_offset(), log.last_stable_offset()), (9, 9));
+        drop(log);
+        log = Partition::open(folder.path(), 1 << 20).unwrap();
+    }
+    assert_eq!(log.append(&batch(&[(Some("g"), Some("gus"))])).unwrap(), 9);
+}

@@ -13,6 +13,7 @@ mod offsets;
 mod ownership;
 mod producer;
 mod reader;
+mod settle;
 mod sweep;
 mod transaction;
 

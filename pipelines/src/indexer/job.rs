@@ -24,10 +24,17 @@ use super::apply::{Round, moment_point, user_point};
 use super::stand;
 use crate::bus::{Bus, EventProducer, Offsets, Reader, Record};
 use crate::dead_letters;
+use crate::forget::Wishes;
+use crate::snapshots::SnapshotStore;
 use crate::supervisor::{JobContext, JobError};
+
+mod forget;
 
 /// The name of the job and of its group.
 pub const NAME: &str = "indexer";
+
+/// How often files are made anew of which people were taken out, where nobody asks for it: on the nodes that do not drive an erasure.
+const PURGE_EVERY: Duration = Duration::from_secs(3_600);
 
 /// The `[indexer]` section of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +81,8 @@ pub struct Indexes {
     pub snapshot: PathBuf,
     /// Where it is written up to which offsets the indexes are.
     pub offsets: PathBuf,
+    /// The state of this node, in which the indexer is asked to forget people.
+    pub node: SnapshotStore,
 }
 
 /// The indexer.
@@ -107,7 +116,7 @@ impl Indexer {
         let reader = self.bus.reader(NAME, &topics, &from).await?;
         let producer = self.bus.producer()?;
         context.progress.running();
-        let now = Instant::now();
+        let (now, wishes) = (Instant::now(), Wishes::new(&self.indexes.node, NAME));
         let mut run = Run {
             job: self,
             reader,
@@ -123,6 +132,9 @@ impl Indexer {
             hot: None,
             hot_done: None,
             unoptimized: 0,
+            wishes,
+            left: false,
+            purged: now,
         };
         run.until_shutdown().await?;
         run.flush().await?;
@@ -180,6 +192,10 @@ struct Run {
     hot: Option<JoinHandle<()>>,
     hot_done: Option<Instant>,
     unoptimized: usize,
+    wishes: Wishes,
+    /// Whether files may have somebody who was taken out.
+    left: bool,
+    purged: Instant,
 }
 
 fn hash(value: &impl Hash) -> u64 {
@@ -233,6 +249,13 @@ impl Run {
             self.save().await?;
         }
         self.refresh_hot().await?;
+        if let Some(wish) = self.wishes.due(self.reader.caught_up()).await? {
+            self.forget(&wish.people).await?;
+            self.wishes.done(&wish).await?;
+        }
+        if self.left && self.purged.elapsed() >= PURGE_EVERY {
+            self.purge().await?;
+        }
         if self.unoptimized >= self.job.config.optimize_after {
             self.unoptimized = 0;
             let vectors = Arc::clone(&self.job.indexes.vectors);
@@ -260,6 +283,7 @@ impl Run {
             self.job.indexes.table.remove(*user);
             self.job.indexes.text.delete_user(*user).map_err(failed("take a person out of the text index"))?;
             self.written.remove(user);
+            self.left = true;
             gone.push(user.0);
         }
         for (id, moment) in &round.moments {
@@ -272,6 +296,10 @@ impl Run {
         let model = &self.job.indexes.model;
         let moments = round.vectors.iter().filter_map(|(id, v)| moment_point(*id, v.as_ref()?, model)).collect();
         let dropped = round.vectors.iter().filter(|(_, v)| v.is_none()).map(|(id, _)| id.0).collect();
+        if !gone.is_empty() {
+            let theirs = gone.iter().map(|user| UserId(*user)).collect();
+            self.job.indexes.vectors.delete_of(theirs).await.map_err(failed("remove vectors"))?;
+        }
         self.write_vectors(Collection::Users, users, gone).await?;
         self.write_vectors(Collection::Moments, moments, dropped).await?;
         self.dirty = true;

@@ -120,7 +120,8 @@ impl LakeWriter {
     }
 }
 
-fn topics(config: &LakeConfig) -> Vec<String> {
+/// The topics that a lake writer of this configuration reads.
+pub fn topics(config: &LakeConfig) -> Vec<String> {
     let kept = |topic: &Topic| match topic {
         Topic::Portraits => config.portraits,
         Topic::Embeddings => config.embeddings,

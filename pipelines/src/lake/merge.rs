@@ -14,14 +14,12 @@ use object_store::path::Path;
 
 use super::files::{FileName, Files, LakeError};
 use super::footer::footer;
-use super::write::{properties, sorted_by};
+use super::write::{THOROUGH, properties, sorted_by};
 use crate::query::{STORE, table_of, write_rows};
 use crate::tables::schema;
 
 /// Rows that travel together: a version of a portrait is several kilobytes.
 const TOGETHER: usize = 2_048;
-/// zstd level of a merged file: it is written once and read often, and six packs nearly as well as the slow ones.
-const THOROUGH: i32 = 6;
 /// Footers that are read at the same time.
 const FOOTERS: usize = 16;
 

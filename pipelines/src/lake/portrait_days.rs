@@ -182,7 +182,8 @@ async fn newer(versions: &mut Versions, kept: &mut Kept) -> Result<Option<Person
     }
 }
 
-fn properties() -> Result<WriterProperties, LakeError> {
+/// How a day is written.
+pub(super) fn properties() -> Result<WriterProperties, LakeError> {
     let level = ZstdLevel::try_new(3).map_err(|e| LakeError::data("choose a level of compression", e))?;
     let user = ColumnPath::from("user_id");
     Ok(WriterProperties::builder()

@@ -164,6 +164,15 @@ impl Swaps {
         Ok(())
     }
 
+    /// Removes for good everything that was replaced; how many files.
+    pub(super) async fn remove_replaced(&self) -> Result<usize, LakeError> {
+        let replaced = self.files.list(REPLACED).await?;
+        for file in &replaced {
+            self.files.remove(&file.location).await?;
+        }
+        Ok(replaced.len())
+    }
+
     /// Removes for good what was replaced before a moment, and the swaps that a manifest has summed up; how many files.
     pub(super) async fn forget_before(&self, moment: DateTime<Utc>) -> Result<usize, LakeError> {
         let (folded, log) = (manifest::swaps_folded(&self.files).await?, log(&self.files));

@@ -18,6 +18,7 @@ use crate::testing;
 mod compacting;
 mod days;
 mod evolution;
+mod forgetting;
 mod store;
 mod verifying;
 

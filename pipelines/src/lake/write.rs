@@ -83,6 +83,9 @@ pub(super) fn sorted_by(topic: Topic) -> [&'static str; 2] {
 /// zstd level of a flush: what counts is that it is over soon.
 pub(super) const QUICK: i32 = 1;
 
+/// zstd level of a file that is written once and read often: six packs nearly as well as the slow ones.
+pub(super) const THOROUGH: i32 = 6;
+
 /// How files of a table are written: sorted, with statistics and bloom filters on ids for about `rows` rows in a row group.
 pub(super) fn properties(topic: Topic, schema: &Schema, rows: u64, level: i32) -> Result<WriterProperties, LakeError> {
     let failed = |e: parquet::errors::ParquetError| LakeError::data(format!("write rows of `{}` as Parquet", topic.name()), e);

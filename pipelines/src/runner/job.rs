@@ -10,13 +10,14 @@ use tokio::time::{Instant, timeout_at};
 
 use super::engine::{Engine, Lane, Refused};
 use super::plan::FeaturePlan;
-use super::state::KeyedState;
+use super::state::{JOIN, KeyedState};
 use super::store::StateStore;
 use super::swap::Swaps;
 use super::takeover::Takeover;
-use crate::bus::{Bus, BusError, EventProducer, Offsets, Reader, Record};
+use crate::bus::{Bus, BusError, EventProducer, Offsets, OutRecord, Reader, Record};
 use crate::claim::Claim;
 use crate::dead_letters;
+use crate::forget::{Wish, Wishes};
 use crate::generations;
 use crate::ownership::owned;
 use crate::snapshots::SnapshotStore;
@@ -48,6 +49,7 @@ pub struct FeatureRunner {
     bus: Bus,
     snapshots: SnapshotStore,
     swaps: Swaps,
+    wishes: Wishes,
     sets: Vec<FeatureSet>,
     config: RunnerConfig,
 }
@@ -62,7 +64,8 @@ enum End {
 impl FeatureRunner {
     /// A runner of every feature set; its state lives below `features` in `snapshots`.
     pub fn new(bus: Bus, snapshots: &SnapshotStore, config: RunnerConfig) -> Self {
-        Self { bus, snapshots: snapshots.below(NAME), swaps: Swaps::new(snapshots), sets: feature_sets().to_vec(), config }
+        let (swaps, wishes) = (Swaps::new(snapshots), Wishes::new(snapshots, NAME));
+        Self { bus, snapshots: snapshots.below(NAME), swaps, wishes, sets: feature_sets().to_vec(), config }
     }
 
     /// The same with other feature sets.
@@ -118,6 +121,7 @@ impl FeatureRunner {
             last_checkpoint: Instant::now(),
             unsaved: 0,
             swaps: self.swaps.clone(),
+            wishes: self.wishes.clone(),
             takeover,
         })
     }
@@ -177,6 +181,7 @@ struct Run {
     last_checkpoint: Instant,
     unsaved: u64,
     swaps: Swaps,
+    wishes: Wishes,
     takeover: Takeover,
 }
 
@@ -204,6 +209,11 @@ impl Run {
                 self.checkpoint().await?;
                 if !self.takeover.is_open() && self.swaps.any().await? {
                     return Ok(End::Swap);
+                }
+                if !self.takeover.is_open()
+                    && let Some(wish) = self.wishes.due(self.reader.caught_up()).await?
+                {
+                    self.forget(&wish).await?;
                 }
             }
             self.context.progress.advance(events as u64, self.reader.lag(), (self.context.clock)());
@@ -274,6 +284,23 @@ impl Run {
             self.producer.send_all(rows).await?;
         }
         Ok(true)
+    }
+
+    /// Drops the rows of some people, here, in their topics, and in everything that was saved.
+    async fn forget(&mut self, wish: &Wish) -> Result<(), JobError> {
+        let people: Vec<String> = wish.people.iter().map(ToString::to_string).collect();
+        let mut tombstones = Vec::new();
+        for lane in &mut self.engine().lanes {
+            let topic = lane.set.topic();
+            let gone = lane.state.forget(&people);
+            tombstones.extend(gone.iter().map(|key| OutRecord::new(topic.clone(), key.replace(JOIN, "|"), None)));
+            lane.store.begin_anew();
+            lane.anew = true;
+        }
+        self.producer.send_all(tombstones).await?;
+        self.unsaved += 1;
+        self.checkpoint().await?;
+        Ok(self.wishes.done(wish).await?)
     }
 
     /// Makes rows durable in their topics, then state and offsets in the store.

@@ -24,6 +24,7 @@ pub(crate) use swap::{Answer, Chunk, PLACE, Staged, Swap, Swaps};
 pub use job::{FeatureRunner, NAME, RunnerConfig};
 pub use plan::FeaturePlan;
 pub use state::KeyedState;
+pub use store::saved_of;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

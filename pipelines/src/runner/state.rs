@@ -151,6 +151,29 @@ impl KeyedState {
         }
     }
 
+    /// Drops every row whose first key column is one of some texts; their joined keys. What waits to be sent or saved of the others waits on.
+    pub(super) fn forget(&mut self, first: &[String]) -> Vec<String> {
+        let is_gone = |key: &str| key.split(JOIN).next().is_some_and(|part| first.iter().any(|text| text == part));
+        let gone: Vec<String> = self.keys.iter().filter(|key| is_gone(key)).map(|key| key.to_string()).collect();
+        if gone.is_empty() {
+            return gone;
+        }
+        let old = std::mem::replace(self, Self { width: self.width, ..Self::default() });
+        for (at, key) in old.keys.iter().enumerate().filter(|(_, key)| !is_gone(key)) {
+            self.restore(key, old.versions[at], &old.values[at * old.width..][..old.width]);
+            let now = self.keys.len() - 1;
+            let row = u32::try_from(now).expect("fewer than before");
+            self.marks[now] = old.marks[at];
+            if old.marks[at] & TO_EMIT != 0 {
+                self.to_emit.push(row);
+            }
+            if old.marks[at] & TO_SAVE != 0 {
+                self.to_save.push(row);
+            }
+        }
+        gone
+    }
+
     /// Whether there is such a key, joined as in the state.
     pub(super) fn contains(&self, key: &str) -> bool {
         self.rows.contains_key(key)

@@ -7,7 +7,8 @@
 
 use std::io::Read;
 
-use features::sets::FeatureSet;
+use features::ids::UserId;
+use features::sets::{FeatureSet, feature_sets};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -129,6 +130,11 @@ impl StateStore {
         }
     }
 
+    /// The next save is a full picture, after which nothing older is left.
+    pub(super) fn begin_anew(&mut self) {
+        self.full_rows = 0;
+    }
+
     /// Saves what changed, with the offsets that led there.
     pub(super) async fn save(&mut self, state: &mut KeyedState, offsets: &Offsets, generation: u32) -> Result<(), SnapshotError> {
         let full = self.full_rows == 0 || self.deltas >= MOST_DELTAS || self.delta_rows + state.unsaved() > self.full_rows.max(20_000);
@@ -166,6 +172,21 @@ impl StateStore {
         }
         Ok(())
     }
+}
+
+/// How many rows of saved state are keyed by one of some people; `all` holds the state of the jobs.
+///
+/// # Errors
+/// When the store fails.
+pub async fn saved_of(all: &SnapshotStore, people: &[UserId]) -> Result<u64, SnapshotError> {
+    let (all, ids) = (all.below(super::NAME), people.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let mut found = 0;
+    for set in feature_sets() {
+        if let Some(mut loaded) = StateStore::new(&all, set, 0).load(set).await? {
+            found += loaded.state.forget(&ids).len() as u64;
+        }
+    }
+    Ok(found)
 }
 
 /// The name of a saved object; in the order in which they were written.

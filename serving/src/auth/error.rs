@@ -30,6 +30,9 @@ pub enum AuthError {
     /// A refresh token that was used before: somebody has a copy.
     #[error("the refresh token was used before; its session is ended, log in")]
     Reused,
+    /// Whose login it is may not log in.
+    #[error("this account is suspended; write to those who run the app")]
+    Banned,
     /// There is no such session of the caller's.
     #[error("there is no such session")]
     NoSession,
@@ -92,6 +95,7 @@ impl From<AuthError> for ApiError {
             AuthError::BadToken => Self::Denied("invalid_token", told),
             AuthError::BadRefresh => Self::Denied("invalid_refresh_token", told),
             AuthError::Reused => Self::Denied("refresh_token_reused", told),
+            AuthError::Banned => Self::Denied("account_suspended", told),
             AuthError::NoSession => Self::NotFound("unknown_session", told),
             AuthError::NoLogin => Self::NotFound("unknown_login", told),
             AuthError::NoProvider => Self::NotFound("unknown_provider", told),

@@ -25,6 +25,9 @@ use super::sms::{self, Sms};
 use super::store::{self, Entry, Kept, Owned};
 use super::{AuthConfig, AuthError, Chance, Claims, Keys, access};
 use crate::db::{Db, micros, retrying, time};
+use crate::state::Withheld;
+
+mod people;
 
 /// Logins by phone number, in the column of providers.
 const PHONE: &str = "phone";
@@ -40,6 +43,8 @@ pub struct Auth {
     limits: Limits,
     /// Sessions that went on a moment ago.
     live: Cache<i64, ()>,
+    /// Who may not log in.
+    withheld: Withheld,
     /// Sessions that were ended here while access tokens of theirs are good.
     ended: Cache<i64, ()>,
 }
@@ -112,6 +117,7 @@ impl Auth {
             providers: Providers::new(&config.oidc)?,
             chance,
             limits: Limits::new(),
+            withheld: Withheld::default(),
             live: cache(Duration::from_secs(config.check_s)),
             ended: cache(access),
         })

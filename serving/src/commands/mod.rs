@@ -1,6 +1,7 @@
 //! The command line.
 
 mod arroyo;
+mod audit;
 mod auth;
 mod backfill;
 mod bench;
@@ -11,6 +12,7 @@ mod doctor;
 mod eval;
 mod evenings;
 mod experiments;
+mod forget;
 mod import;
 mod lake;
 mod migrate;
@@ -21,6 +23,7 @@ mod pipeline;
 mod query;
 mod replay;
 pub mod report;
+mod reviews;
 mod run;
 mod score;
 mod send;
@@ -125,6 +128,13 @@ enum Command {
     Lake(lake::LakeCommand),
     /// The tables of the database: which changes are applied; apply them, take them back.
     Migrate(migrate::MigrateArgs),
+    /// Erases a person from every place, for good, and gives a receipt.
+    Forget(forget::ForgetArgs),
+    /// What people reported and the moderation flagged: list, decide, bans, lift.
+    #[command(subcommand)]
+    Reviews(reviews::ReviewsCommand),
+    /// Security-relevant acts: who did what about whom.
+    Audit(audit::AuditArgs),
     /// The keys that sign access tokens.
     #[command(subcommand)]
     Auth(auth::AuthCommand),
@@ -191,6 +201,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Experiments(command) => experiments::run(&global, command).await?,
         Command::Lake(command) => return lake::run(&global, command).await,
         Command::Migrate(args) => migrate::run(&global, args).await?,
+        Command::Reviews(command) => reviews::run(&global, command).await?,
+        Command::Audit(args) => audit::run(&global, args).await?,
+        Command::Forget(args) => forget::run(&global, args).await?,
         Command::Auth(command) => auth::run(&global, command)?,
         Command::Query(args) => query::run(&global, args).await?,
         Command::Dataset(args) => dataset::run(&global, args).await?,

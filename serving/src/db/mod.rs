@@ -14,6 +14,7 @@ mod ids;
 mod migrate;
 mod open;
 pub mod outbox;
+pub mod people;
 mod pool;
 mod retry;
 mod row;

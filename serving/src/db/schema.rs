@@ -6,7 +6,7 @@ use sea_query::{
 };
 
 use super::{Kind, outbox};
-use crate::{auth, entitlements, users};
+use crate::{audit, auth, entitlements, reviews, rights, users};
 
 /// Whom the rows of a table belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,14 @@ pub const TABLES: &[TableSpec] = &[
     TableSpec { name: users::PROFILES, owned: Owned::By("user_id") },
     TableSpec { name: entitlements::GRANTS, owned: Owned::By("user_id") },
     TableSpec { name: entitlements::USAGE, owned: Owned::By("user_id") },
+    TableSpec {
+        name: rights::ERASURES,
+        owned: Owned::Nobody("an erasure outlives whom it is about; its row forgets them when it is done"),
+    },
+    TableSpec { name: audit::TABLE, owned: Owned::Nobody("what was done stays when a person goes; then it names a pseudonym") },
+    TableSpec { name: reviews::REVIEWS, owned: Owned::By("user_id") },
+    TableSpec { name: reviews::REPORTS, owned: Owned::By("user_id") },
+    TableSpec { name: reviews::BANS_TABLE, owned: Owned::By("user_id") },
 ];
 
 /// One change of a table.
@@ -92,6 +100,12 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, name: "logins by OIDC", up: auth::oidc_tables, down: |_| auth::drop_oidc_tables() },
     Migration { version: 4, name: "profiles", up: users::tables, down: |_| users::drop_tables() },
     Migration { version: 5, name: "entitlements", up: entitlements::tables, down: |_| entitlements::drop_tables() },
+    Migration {
+        version: 6,
+        name: "rights",
+        up: |kind| [rights::tables(kind), audit::tables(kind), reviews::tables(kind)].concat(),
+        down: |_| [reviews::drop_tables(), audit::drop_tables(), rights::drop_tables()].concat(),
+    },
 ];
 
 /// A new table, with texts that are compared byte by byte on every database.

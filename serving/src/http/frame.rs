@@ -24,7 +24,7 @@ use super::idempotency::{Answers, repeat};
 use super::linger::linger;
 use crate::config::DEVELOPMENT_KEY;
 use crate::state::App;
-use crate::{auth, entitlements, interactions, moments, ops, recommend, search, users, web};
+use crate::{auth, entitlements, interactions, moments, ops, recommend, reviews, rights, search, users, web};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -61,6 +61,8 @@ fn rooms() -> OpenApiRouter<App> {
         .merge(moments::router())
         .merge(search::router())
         .merge(entitlements::router())
+        .merge(rights::router())
+        .merge(reviews::router())
         .merge(ops::private())
 }
 

@@ -102,6 +102,11 @@ impl Ahead {
         }
     }
 
+    /// Throws away every deck.
+    pub(super) fn clear(&self) {
+        self.ready.invalidate_all();
+    }
+
     /// Takes the deck made ahead for a viewer, if it still fits.
     pub(super) fn take(&self, viewer: UserId, position: Option<Position>, profile: &Profile) -> Option<Arc<Dealt>> {
         let ready = self.ready.remove(&viewer)?;

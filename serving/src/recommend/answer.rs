@@ -77,7 +77,7 @@ pub(super) fn look_up(app: &App, items: Vec<(usize, DeckItem)>) -> (Vec<Shown>, 
     let table = app.indexes.table.read();
     let (mut shown, mut gone) = (Vec::with_capacity(items.len()), Vec::new());
     for (position, item) in items {
-        match table.row_of(item.user_id).filter(|_| !app.erased.contains(item.user_id)) {
+        match table.row_of(item.user_id).filter(|_| app.may_show(item.user_id)) {
             Some(row) => {
                 let (generation, version) = table.version(row);
                 let portrait = PortraitVersion { generation, version };

@@ -156,6 +156,12 @@ impl Decks {
         self.dealing.load(Ordering::Relaxed) > 0
     }
 
+    /// Throws away every deck, also those made ahead: they name people who must not be named any more. Viewers get new ones.
+    pub fn clear(&self) {
+        self.by_id.invalidate_all();
+        self.ahead.clear();
+    }
+
     /// A viewer said something of somebody: what was ranked before is not what they want to see next.
     pub fn heard(&self, viewer: UserId, now: DateTime<Utc>) {
         self.ahead.heard(viewer, now);

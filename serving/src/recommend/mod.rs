@@ -28,4 +28,4 @@ pub use self::decks::Decks;
 pub use self::http::router;
 pub use self::log::{program, sha256};
 pub use self::rates::KeptRates;
-pub use self::record::{Beside, RecordError, unpack};
+pub use self::record::{Beside, RecordError, names, unpack};

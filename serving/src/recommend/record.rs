@@ -4,6 +4,7 @@
 //! repeats packs well: sources as bits, flags as bits, versions as how far they lie before the newest.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -172,11 +173,7 @@ pub(super) fn pack(trace: &Trace) -> Option<String> {
     Some(BASE64.encode(record))
 }
 
-/// Reads what was packed.
-///
-/// # Errors
-/// When the record is of another format, damaged, or of a configuration that this program does not know.
-pub fn unpack(record: &str, beside: &Beside<'_>) -> Result<Trace, RecordError> {
+fn packed(record: &str) -> Result<Packed, RecordError> {
     let damaged = |e: &dyn std::fmt::Display| RecordError::Damaged(e.to_string());
     let bytes = BASE64.decode(record).map_err(|e| damaged(&e))?;
     let (format, packed) = bytes.split_first().ok_or_else(|| damaged(&"it is empty"))?;
@@ -184,7 +181,21 @@ pub fn unpack(record: &str, beside: &Beside<'_>) -> Result<Trace, RecordError> {
         return Err(RecordError::Format(*format));
     }
     let bytes = zstd::bulk::decompress(packed, MOST_BYTES).map_err(|e| damaged(&e))?;
-    postcard::from_bytes::<Packed>(&bytes).map_err(|e| damaged(&e))?.trace(beside)
+    postcard::from_bytes(&bytes).map_err(|e| damaged(&e))
+}
+
+/// Whether a record names one of some people. What cannot be read may name anybody.
+pub fn names(record: &str, people: &HashSet<u64>) -> bool {
+    packed(record)
+        .map_or(true, |packed| packed.users.iter().chain(packed.overlays.iter().map(|(user, _)| user)).any(|user| people.contains(user)))
+}
+
+/// Reads what was packed.
+///
+/// # Errors
+/// When the record is of another format, damaged, or of a configuration that this program does not know.
+pub fn unpack(record: &str, beside: &Beside<'_>) -> Result<Trace, RecordError> {
+    packed(record)?.trace(beside)
 }
 
 #[cfg(test)]
@@ -245,7 +256,11 @@ mod tests {
 
         #[test]
         fn what_was_packed_comes_back_to_the_last_bit(trace in trace()) {
-            prop_assert_eq!(read(&pack(&trace).unwrap()).unwrap(), trace);
+            let packed = pack(&trace).unwrap();
+            let people: HashSet<u64> = trace.people().map(|seen| seen.user.0).collect();
+            prop_assert!(people.iter().all(|user| names(&packed, &HashSet::from([*user]))));
+            prop_assert!((1..100).filter(|user| *user != 7 && !people.contains(user)).all(|user| !names(&packed, &HashSet::from([user]))));
+            prop_assert_eq!(read(&packed).unwrap(), trace);
         }
 
         #[test]

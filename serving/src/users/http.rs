@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use features::ids::UserId;
 use features::profile::Profile;
@@ -15,13 +15,13 @@ use super::answer::{OwnProfile, PublicProfile, Seen};
 use super::edit::{Edit, Wanted};
 use super::etag::{self, Conditions};
 use super::list;
-use crate::http::{ApiError, Body, Caller, EventIds, Part, Problem, RequestId, language};
+use crate::http::{ApiError, Body, Caller, Part, Problem, RequestId, language};
 use crate::state::App;
 
 /// The routes of the room.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(put_user, patch_user, get_user, delete_user))
+        .routes(routes!(put_user, patch_user, get_user))
         .routes(routes!(list::list_users))
         .routes(routes!(get_me, put_me, patch_me))
 }
@@ -46,6 +46,9 @@ struct Asked {
 }
 
 async fn change(app: &App, user_id: UserId, asked: Asked) -> Result<Response, ApiError> {
+    if app.withheld.is_erasing(user_id) {
+        return Err(ApiError::Unavailable("this person is being erased; a new profile may be made when that is done".to_owned()));
+    }
     let now = app.now();
     let conditions = Conditions::of(&asked.headers);
     let edit = Edit { wanted: asked.wanted, by_service: asked.by_service, language: language(&asked.headers), now };
@@ -153,20 +156,4 @@ async fn patch_me(
 ) -> Result<Response, ApiError> {
     let (user_id, _) = caller.session()?;
     change(&app, user_id, Asked { by_service: false, headers, request_id, wanted: Wanted::Patch(body) }).await
-}
-
-/// Erases a person: not found or recommended from the answer on, and taken out of every index by the stream.
-#[utoipa::path(delete, path = "/v1/users/{id}", tag = "users", security(("service_key" = []), ("user_token" = [])), params(("id" = String, Path, description = "User id")), responses(
-    (status = 202, description = "Erased here; the stream takes the person out of every index"), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
-async fn delete_user(
-    State(app): State<App>,
-    caller: Caller,
-    Part(id): Part,
-    RequestId(request_id): RequestId,
-    ids: EventIds,
-) -> Result<StatusCode, ApiError> {
-    let user_id = user_id(&id)?;
-    caller.must_be(user_id)?;
-    let was_there = app.people.erase(user_id, ids.get(0), request_id.as_deref(), app.now()).await?;
-    if was_there { Ok(StatusCode::ACCEPTED) } else { Err(ApiError::unknown_user(user_id)) }
 }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use features::event::{Event, ProfileEvent, ProfileKind};
-use features::ids::{EventId, UserId, derived_event_id};
+use features::ids::{UserId, derived_event_id};
 use features::profile::Profile;
-use index::ledger::Ledger;
 use index::table::PortraitTable;
 use tokio::sync::Mutex;
 
@@ -25,7 +24,6 @@ const TURNS: usize = 256;
 pub struct People {
     db: Db,
     table: Arc<PortraitTable>,
-    ledger: Arc<Ledger>,
     erased: Erased,
     /// Changes of a person come into the table in the order in which they were committed.
     turns: Vec<Mutex<()>>,
@@ -33,8 +31,8 @@ pub struct People {
 
 impl People {
     /// Over a database, and what else a change is to be seen in.
-    pub fn new(db: Db, table: Arc<PortraitTable>, ledger: Arc<Ledger>, erased: Erased) -> Self {
-        Self { db, table, ledger, erased, turns: (0..TURNS).map(|_| Mutex::new(())).collect() }
+    pub fn new(db: Db, table: Arc<PortraitTable>, erased: Erased) -> Self {
+        Self { db, table, erased, turns: (0..TURNS).map(|_| Mutex::new(())).collect() }
     }
 
     fn turn(&self, user: UserId) -> &Mutex<()> {
@@ -112,46 +110,6 @@ impl People {
         outbox::put(&mut tx, &self.db, &Event::Profile(event), now).await?;
         tx.commit().await?;
         Ok(profile)
-    }
-
-    /// Erases somebody: the row goes with the event, and here the person is gone when this returns. `false` if there is nobody.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn erase(
-        &self,
-        user_id: UserId,
-        event_id: EventId,
-        request_id: Option<&str>,
-        now: DateTime<Utc>,
-    ) -> Result<bool, PeopleError> {
-        let _turn = self.turn(user_id).lock().await;
-        let event = ProfileEvent {
-            event_id,
-            event_time: now,
-            kind: ProfileKind::Erased,
-            request_id: request_id.map(str::to_owned),
-            user_id,
-            profile: None,
-        };
-        let event = Event::Profile(event);
-        let was_there = retrying(|| self.remove(user_id, &event, now)).await?;
-        if was_there {
-            self.erased.erase(user_id);
-            self.table.remove(user_id);
-            self.ledger.forget(user_id);
-        }
-        Ok(was_there)
-    }
-
-    async fn remove(&self, user_id: UserId, event: &Event, now: DateTime<Utc>) -> Result<bool, PeopleError> {
-        let mut tx = self.db.begin().await?;
-        if !store::remove(&mut tx, user_id).await? && self.known(user_id).is_none() {
-            return Ok(false);
-        }
-        outbox::put(&mut tx, &self.db, event, now).await?;
-        tx.commit().await?;
-        Ok(true)
     }
 
     /// Brings the table to what the rows say: after a start the stream may be behind what was answered before. How many were newer than the table.

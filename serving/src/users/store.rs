@@ -5,7 +5,7 @@ use features::profile::Profile;
 use sea_query::{Alias, Expr, ExprTrait, Order};
 
 use crate::db::schema::{drop_table, long_text, number, table};
-use crate::db::statement::{col, delete, insert, select, update};
+use crate::db::statement::{col, insert, select, update};
 use crate::db::{Db, DbError, Kind, Row, Step, Tx, key, user};
 
 /// Profiles: one row a person. `version` is [`Profile::revision`], which is in the document, too.
@@ -65,13 +65,6 @@ pub(super) async fn put(tx: &mut Tx, user_id: UserId, before: Option<u64>, profi
     ]);
     changed.and_where(col("user_id").eq(key(user_id))).and_where(col("version").eq(before.cast_signed()));
     if tx.run(&changed).await? == 1 { Ok(()) } else { Err(DbError::Conflict("profile".to_owned())) }
-}
-
-/// The row of a person goes; whether there was one.
-pub(super) async fn remove(tx: &mut Tx, user_id: UserId) -> Result<bool, DbError> {
-    let mut gone = delete(PROFILES);
-    gone.and_where(col("user_id").eq(key(user_id)));
-    Ok(tx.run(&gone).await? > 0)
 }
 
 /// Some people after one, by their column, with the revisions of their profiles; nobody after the last one.

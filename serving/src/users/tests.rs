@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use features::event::{Event, ProfileEvent, ProfileKind};
-use features::ids::{EventId, UserId};
+use features::event::{Event, ProfileEvent};
+use features::ids::UserId;
 use features::profile::{Gender, Profile, Visibility};
-use index::ledger::Ledger;
 use index::table::PortraitTable;
 use sea_query::{Alias, Order};
 
@@ -20,7 +19,7 @@ use crate::state::Erased;
 /// A node over a database, with its table.
 fn node(db: &Db) -> (People, Arc<PortraitTable>) {
     let table = Arc::new(PortraitTable::default());
-    (People::new(db.clone(), Arc::clone(&table), Arc::new(Ledger::default()), Erased::default()), table)
+    (People::new(db.clone(), Arc::clone(&table), Erased::default()), table)
 }
 
 fn now() -> DateTime<Utc> {
@@ -115,14 +114,16 @@ async fn who_came_by_an_import(db: &Db) {
 
 async fn erased(db: &Db) {
     let user = UserId(9);
-    let (people, table) = node(db);
+    let (erased, table) = (Erased::default(), Arc::new(PortraitTable::default()));
+    let people = People::new(db.clone(), Arc::clone(&table), erased.clone());
     let before = people.change(user, now(), None, |_| Ok(profile("Eve"))).await.unwrap();
-    let id = || EventId::now_v7();
-    assert!(people.erase(user, id(), None, now()).await.unwrap());
-    assert!(people.find(user).await.unwrap().is_none() && table.profile(user).is_none());
-    assert!(!people.erase(user, id(), None, now()).await.unwrap(), "there is nobody any more");
-    let kinds: Vec<ProfileKind> = events(db, user).await.iter().map(|event| event.kind).collect();
-    assert!(kinds.len() == 2 && kinds.contains(&ProfileKind::Erased), "{kinds:?}");
+    // As an erasure does it.
+    erased.erase(user);
+    table.remove(user);
+    let mut tx = db.begin().await.unwrap();
+    assert_eq!(crate::db::people::erase(&mut tx, user).await.unwrap().get(super::PROFILES), Some(&1));
+    tx.commit().await.unwrap();
+    assert!(people.find(user).await.unwrap().is_none() && table.profile(user).is_none() && events(db, user).await.is_empty());
     // A portrait that was under way brings nobody back, and whoever comes back begins anew.
     table.overlay(user, &before);
     assert!(people.find(user).await.unwrap().is_none());

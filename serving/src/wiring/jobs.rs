@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use chrono::Utc;
 use features::embed::TextEncoder;
+use features::topic::Topic;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipelines::assembler::{self, Assembler};
+use pipelines::broker::EmbeddedBroker;
 use pipelines::bus::Bus;
 use pipelines::embedder::{self, Embedder};
 use pipelines::gate::{self, Gate};
@@ -23,8 +25,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::db::{Db, outbox};
+use crate::recommend;
+use crate::reviews::{self, Watcher};
+use crate::rights::{self, Eraser, Places};
 use crate::sink::EventSink;
-use crate::state::Indexes;
+use crate::state::{App, Indexes};
 use crate::users::People;
 
 /// Jobs that run anywhere, with what they do.
@@ -46,12 +51,14 @@ pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) bus: Bus,
     pub(super) snapshots: SnapshotStore,
+    /// The state of this node.
+    pub(super) node: SnapshotStore,
     /// None where no job needs one.
     pub(super) encoder: Option<Arc<dyn TextEncoder>>,
 }
 
 /// What the indexer keeps up to date.
-pub(super) fn kept(indexes: &Indexes, config: &Config, (model, dim): (&str, usize)) -> indexer::Indexes {
+pub(super) fn kept(indexes: &Indexes, config: &Config, (model, dim): (&str, usize), node: &SnapshotStore) -> indexer::Indexes {
     indexer::Indexes {
         table: Arc::clone(&indexes.table),
         vectors: Arc::clone(&indexes.vectors),
@@ -61,12 +68,13 @@ pub(super) fn kept(indexes: &Indexes, config: &Config, (model, dim): (&str, usiz
         dim,
         snapshot: config.data_dir.join("state/portraits.table"),
         offsets: config.data_dir.join("state/indexer.offsets"),
+        node: node.clone(),
     }
 }
 
 fn spawn_indexer(supervisor: &Supervisor, shared: &Shared, indexes: &Indexes, done: watch::Sender<bool>) {
     let model = shared.encoder.as_ref().map_or(("", 0), |encoder| (encoder.name(), encoder.dim()));
-    let kept = kept(indexes, &shared.config, model);
+    let kept = kept(indexes, &shared.config, model, &shared.node);
     let (bus, config) = (shared.bus.clone(), shared.config.indexer.clone());
     supervisor.spawn(indexer::NAME, RestartPolicy::default(), move |context| {
         Indexer::new(bus.clone(), kept.clone(), config.clone(), done.clone()).run(context)
@@ -85,7 +93,7 @@ pub(super) fn spawn_node(
     spawn_indexer(supervisor, shared, indexes, table_done);
     let (bus, config, ledger) = (shared.bus.clone(), shared.config.ledger.clone(), Arc::clone(&indexes.ledger));
     let snapshot = shared.config.data_dir.join("state/ledger");
-    let waiting = Arc::clone(&sink);
+    let (waiting, node) = (Arc::clone(&sink), shared.node.clone());
     supervisor.spawn(ledger_feed::NAME, RestartPolicy::default(), move |context| {
         // What waits in the outbox was acknowledged: it counts before anything else does.
         match waiting.waiting() {
@@ -94,7 +102,7 @@ pub(super) fn spawn_node(
             }
             Err(error) => tracing::error!(%error, "the outbox cannot be read"),
         }
-        LedgerFeed::new(bus.clone(), Arc::clone(&ledger), snapshot.clone(), config.clone(), ledger_done.clone()).run(context)
+        LedgerFeed::new(bus.clone(), Arc::clone(&ledger), snapshot.clone(), config.clone(), ledger_done.clone(), &node).run(context)
     });
     supervisor.spawn("outbox", RestartPolicy::default(), move |context| {
         let sink = Arc::clone(&sink);
@@ -141,6 +149,40 @@ pub(super) fn bring_profiles(people: &Arc<People>, mut table: watch::Receiver<bo
         }
     });
     told
+}
+
+/// The jobs that erase people, and that know on this node who is withheld.
+pub(super) fn spawn_rights(supervisor: &Supervisor, shared: &Shared, app: &App, broker: Option<&EmbeddedBroker>) {
+    let places = Places {
+        config: Arc::clone(&app.config),
+        db: app.db.clone(),
+        bus: shared.bus.clone(),
+        state: shared.snapshots.clone(),
+        node: shared.node.clone(),
+        scrubber: broker.map(EmbeddedBroker::scrubber),
+        indexes: Some(app.indexes.clone()),
+        deck: recommend::names,
+        row_makers: &[(reviews::NAME, &[Topic::Interactions, Topic::Moments, Topic::Profiles])],
+        pseudonym: {
+            let auth = Arc::clone(&app.auth);
+            Arc::new(move |user| auth.pseudonym(user))
+        },
+    };
+    let eraser = Eraser { places, sink: Arc::clone(&app.sink) };
+    supervisor.spawn(rights::NAME, RestartPolicy::default(), move |context| eraser.clone().run(context));
+    let (db, withheld, decks) = (app.db.clone(), app.withheld.clone(), Arc::clone(&app.decks));
+    supervisor.spawn(rights::WITHHELD, RestartPolicy::default(), move |context| {
+        let decks = Arc::clone(&decks);
+        rights::keep_withheld(db.clone(), withheld.clone(), move || decks.clear(), context)
+    });
+}
+
+/// The jobs that raise reviews, and that know on this node who is banned.
+pub(super) fn spawn_reviews(supervisor: &Supervisor, shared: &Shared, app: &App) {
+    let watcher = Watcher { bus: shared.bus.clone(), db: app.db.clone(), moderator: Arc::clone(&app.moderator) };
+    supervisor.spawn(reviews::NAME, RestartPolicy::default(), move |context| watcher.clone().run(context));
+    let (db, withheld) = (app.db.clone(), app.withheld.clone());
+    supervisor.spawn(reviews::BANS, RestartPolicy::default(), move |context| reviews::keep_bans(db.clone(), withheld.clone(), context));
 }
 
 /// Jobs that need no index of a node: they may run in this process or in others.
@@ -209,7 +251,8 @@ pub async fn run_together(names: &[&str], config: &Config, told: Option<Told>, u
     let snapshots = SnapshotStore::open(&config.state_place())?;
     let texts = names.iter().any(|name| [embedder::NAME, indexer::NAME].contains(name));
     let encoder = if texts { Some(super::platform::encoder(config)?) } else { None };
-    let shared = Shared { config: config.clone(), bus: log.bus.clone(), snapshots, encoder };
+    let node = super::platform::node_state(config)?;
+    let shared = Shared { config: config.clone(), bus: log.bus.clone(), snapshots, node, encoder };
     let stop = CancellationToken::new();
     let supervisor = Arc::new(Supervisor::new(stop.clone(), Utc::now));
     spawn_pipelines(&supervisor, &shared, names);

@@ -30,8 +30,9 @@ use crate::models::ModelStore;
 use crate::moderation::Moderator;
 use crate::recommend::{Decks, KeptRates, make_ahead};
 use crate::sink::EventSink;
-use crate::state::{App, Erased, Indexes, Readiness};
+use crate::state::{App, Erased, Indexes, Readiness, Withheld};
 use crate::users::People;
+use crate::{reviews, rights};
 
 /// Where a node with an embedded broker tells other processes its address.
 const BROKER_ADDRESS: &str = "broker.address";
@@ -139,6 +140,14 @@ pub(super) async fn indexes(config: &Config, encoder: &dyn TextEncoder) -> anyho
     })
 }
 
+/// Where jobs of this node find what they are asked: beside the state that is this node's own.
+///
+/// # Errors
+/// When the folder cannot be made.
+pub(super) fn node_state(config: &Config) -> anyhow::Result<SnapshotStore> {
+    Ok(SnapshotStore::open(&config.data_dir.join("state").display().to_string())?)
+}
+
 impl Platform {
     /// Starts everything that `config` asks for, and those of [`super::PIPELINES`] that are named.
     ///
@@ -154,14 +163,19 @@ impl Platform {
         let db = Db::open(&config.database, &config.data_dir).await?;
         db::prepare(&db, &config.database, Utc::now()).await?;
         let auth = Auth::open(db.clone(), &config.auth, &config.data_dir, system_chance(), Utc::now())?;
+        let withheld = Withheld::default();
+        let auth = auth.heed(withheld.clone());
         // What was acknowledged before the start is in the log, or in the file beside it, before the ledger is read from there.
         db::outbox::relay(&db, &sink, Utc::now()).await?;
+        rights::look(&db, &withheld).await?;
+        reviews::look(&db, &withheld, Utc::now()).await?;
         let stop = CancellationToken::new();
         let supervisor = Arc::new(Supervisor::new(stop.clone(), Utc::now));
         let (table_done, table) = watch::channel(false);
         let (ledger_done, ledger) = watch::channel(false);
         let snapshots = SnapshotStore::open(&config.state_place())?;
-        let shared = jobs::Shared { config: config.clone(), bus: log.bus.clone(), snapshots, encoder: Some(Arc::clone(&encoder)) };
+        let node = node_state(&config)?;
+        let shared = jobs::Shared { config: config.clone(), bus: log.bus.clone(), snapshots, node, encoder: Some(Arc::clone(&encoder)) };
         jobs::spawn_node(&supervisor, &shared, &indexes, Arc::clone(&sink), (table_done, ledger_done));
         jobs::spawn_relay(&supervisor, &db, &sink);
         jobs::spawn_pipelines(&supervisor, &shared, pipelines);
@@ -176,7 +190,7 @@ impl Platform {
         let kept = KeptRates { table: Arc::clone(&parts.table), rates: Arc::clone(&parts.rates), caught_up: table.clone() };
         let every = Duration::from_secs(config.recommend.rates_s);
         let erased = Erased::default();
-        let people = Arc::new(People::new(db.clone(), Arc::clone(&indexes.table), Arc::clone(&indexes.ledger), erased.clone()));
+        let people = Arc::new(People::new(db.clone(), Arc::clone(&indexes.table), erased.clone()));
         let profiles = jobs::bring_profiles(&people, table.clone(), stop.clone());
         let app = App {
             people,
@@ -192,9 +206,12 @@ impl Platform {
             sink,
             erased,
             readiness: Readiness { table, ledger, profiles, jobs: Arc::clone(&supervisor) },
+            withheld,
             metrics,
             clock: Utc::now,
         };
+        jobs::spawn_rights(&supervisor, &shared, &app, log.broker.as_ref());
+        jobs::spawn_reviews(&supervisor, &shared, &app);
         let flight = flight::start(&app.config, stop.clone()).await?;
         tokio::spawn(make_ahead(app.clone(), stop.clone()));
         tokio::spawn(kept.keep(every, app.clock, stop.clone()));

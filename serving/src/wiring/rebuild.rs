@@ -11,7 +11,7 @@ use pipelines::indexer;
 use pipelines::supervisor::JobContext;
 
 use super::jobs::kept;
-use super::platform::indexes;
+use super::platform::{indexes, node_state};
 use crate::config::Config;
 
 /// Where the new ones are made, below the data folder.
@@ -37,7 +37,7 @@ pub async fn rebuild_indexes(config: &Config, bus: &Bus, encoder: &Arc<dyn TextE
     let made = indexes(&beside, &**encoder)
         .await
         .context("the indexes beside those in use cannot be opened; does another backfill build them?")?;
-    let kept = kept(&made, &beside, (encoder.name(), encoder.dim()));
+    let kept = kept(&made, &beside, (encoder.name(), encoder.dim()), &node_state(&beside)?);
     let context = JobContext::alone(indexer::NAME, Utc::now);
     indexer::rebuild(bus, &config.lake_place(), &kept, config.indexer.clone(), context, step).await?;
     let people = made.table.len();

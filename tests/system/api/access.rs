@@ -12,6 +12,7 @@ use super::logins::{Inbox, ask, log_in};
 const PUBLIC: [&str; 5] = [
     "GET /.well-known/jwks.json",
     "POST /v1/auth/oidc/{provider}",
+    "GET /v1/erasures/{id}",
     "POST /v1/auth/phone/code",
     "POST /v1/auth/phone/verify",
     "POST /v1/auth/refresh",
@@ -112,6 +113,8 @@ impl Somebody {
             ("DELETE /v1/auth/logins/{id}", (format!("/v1/auth/logins/{}", self.login), None, 404)),
             ("POST /v1/auth/logout", ("/v1/auth/logout".to_owned(), None, 204)),
             ("DELETE /v1/users/{id}", (format!("/v1/users/{id}"), None, 403)),
+            ("GET /v1/me/export", ("/v1/me/export".to_owned(), None, 200)),
+            ("DELETE /v1/me", ("/v1/me".to_owned(), None, 401)),
         ])
     }
 }
@@ -124,6 +127,7 @@ fn in_order<T>(own: &BTreeMap<&'static str, T>) -> Vec<&'static str> {
         "DELETE /v1/users/{id}",
         "DELETE /v1/auth/sessions/{id}",
         "POST /v1/auth/logout",
+        "DELETE /v1/me",
     ];
     let mut names: Vec<_> = own.keys().copied().filter(|name| !last.contains(name)).collect();
     names.extend(last.iter().filter(|name| own.contains_key(*name)));
@@ -187,7 +191,8 @@ async fn every_operation_is_for_whom_it_says() {
     for name in in_order(&own) {
         let (path, body, _) = &own[name];
         let answer = ask(&app, &ann.token, method(name), path, body.as_ref()).await;
-        let ended = name == "POST /v1/auth/logout"; // her session went with the line before
+        // Her account went with her profile, and her sessions with it.
+        let ended = ["DELETE /v1/auth/sessions/{id}", "POST /v1/auth/logout", "DELETE /v1/me"].contains(&name);
         assert_eq!(answer.status >= 400, ended, "{name} by herself: {} {}", answer.status, answer.text);
     }
     app.stop().await;

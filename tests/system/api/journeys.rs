@@ -220,8 +220,8 @@ async fn moments_are_found_in_both_languages_until_they_or_their_authors_go() {
     assert_eq!(app.get("/v1/users/1").await.problem(404), "unknown_user");
     assert_eq!(app.get("/v1/recommendations?viewer=1").await.problem(404), "unknown_user");
     assert_eq!(app.recommend(2, 10).await["items"], json!([]));
-    app.with_user(1, &person("小红", "female", "male")).await;
-    assert_eq!(app.get("/v1/users/1").await.expect(200)["nickname"], "小红", "and may come back");
+    let again = app.put("/v1/users/1", &person("小红", "female", "male")).await;
+    assert_eq!(again.problem(503), "unavailable", "and comes back only once nothing is left of them");
     app.stop().await;
 }
 

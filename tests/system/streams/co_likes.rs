@@ -14,10 +14,11 @@ use super::town::{Dice, Job, Town, events, garbage, reported, until};
 fn feed(town: &Town, ledger: &Arc<Ledger>) -> Job {
     let (bus, ledger) = (town.bus.clone(), Arc::clone(ledger));
     let snapshot = town.dir.path().join("state/ledger");
+    let node = pipelines::snapshots::SnapshotStore::open(town.dir.path().join("state").to_str().unwrap()).unwrap();
     let config = LedgerConfig { snapshot_s: 1, keep_days: 3_650 };
     Job::start("ledger", town.supervised, move |context| {
         let (done, _) = watch::channel(false);
-        LedgerFeed::new(bus.clone(), Arc::clone(&ledger), snapshot.clone(), config.clone(), done).run(context)
+        LedgerFeed::new(bus.clone(), Arc::clone(&ledger), snapshot.clone(), config.clone(), done, &node).run(context)
     })
 }
 

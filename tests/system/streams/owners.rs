@@ -142,6 +142,7 @@ impl Node {
             dim: 32,
             snapshot: path("portraits.table"),
             offsets: path("indexer.offsets"),
+            node: pipelines::snapshots::SnapshotStore::open(self.folder.path().join("node").to_str().unwrap()).unwrap(),
         };
         let (bus, given) = (town.bus.clone(), indexes.clone());
         let config = IndexerConfig { flush_ms: 50, ..IndexerConfig::default() };

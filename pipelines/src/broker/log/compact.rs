@@ -62,16 +62,16 @@ pub(crate) struct Compacted {
 }
 
 /// Segments that become one, written at `beside`.
-struct Group {
+pub(super) struct Group {
     sources: Vec<Arc<SegmentFile>>,
     base_offset: i64,
     beside: PathBuf,
 }
 
-struct Opened {
-    header: Header,
-    section: Vec<u8>,
-    records: Vec<RecordView>,
+pub(super) struct Opened {
+    pub(super) header: Header,
+    pub(super) section: Vec<u8>,
+    pub(super) records: Vec<RecordView>,
 }
 
 impl Partition {
@@ -120,7 +120,7 @@ impl Partition {
         Ok(compacted.dropped)
     }
 
-    fn install_group(&mut self, group: &Group) -> io::Result<bool> {
+    pub(super) fn install_group(&mut self, group: &Group) -> io::Result<bool> {
         let at = self.segments.iter().position(|s| s.base_offset == group.base_offset);
         let same = |at: usize| {
             let there = self.segments.get(at..at + group.sources.len());
@@ -254,20 +254,25 @@ impl Rewritten {
 /// Writes a group beside; none when it is one segment that stays as it is.
 fn finish(group: &[&Source], bytes: &[u8], changed: bool) -> io::Result<Option<Group>> {
     let Some(first) = group.first().filter(|_| changed || group.len() > 1) else { return Ok(None) };
-    let beside = first.file.path.with_extension("tmp");
-    std::fs::write(&beside, bytes)?;
-    std::fs::File::open(&beside)?.sync_data()?;
     let sources = group.iter().map(|s| Arc::clone(&s.file)).collect();
-    Ok(Some(Group { sources, base_offset: first.base_offset, beside }))
+    write_beside(sources, first.base_offset, "tmp", bytes).map(Some)
 }
 
-fn open(header: &Header, bytes: &[u8]) -> Option<Opened> {
+/// Writes what is to stand in the place of segments. Whoever does the same at the same time takes another extension; opening removes `tmp`.
+pub(super) fn write_beside(sources: Vec<Arc<SegmentFile>>, base_offset: i64, extension: &str, bytes: &[u8]) -> io::Result<Group> {
+    let beside = sources[0].path.with_extension(extension);
+    std::fs::write(&beside, bytes)?;
+    std::fs::File::open(&beside)?.sync_data()?;
+    Ok(Group { sources, base_offset, beside })
+}
+
+pub(super) fn open(header: &Header, bytes: &[u8]) -> Option<Opened> {
     let section = records::section(header, bytes)?;
     let records = records::parse(&section, header.records)?;
     Some(Opened { header: *header, section, records })
 }
 
-fn rebuild(opened: &Opened, keep: &[&RecordView]) -> io::Result<Vec<u8>> {
+pub(super) fn rebuild(opened: &Opened, keep: &[&RecordView]) -> io::Result<Vec<u8>> {
     let header = &opened.header;
     let section: Vec<u8> = keep.iter().flat_map(|record| &opened.section[record.whole.clone()]).copied().collect();
     let (codec, packed) = codec::pack(header.codec(), &section)?;

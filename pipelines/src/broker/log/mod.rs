@@ -6,6 +6,7 @@ mod compact;
 mod partition;
 mod producers;
 mod records;
+mod scrub;
 mod segment;
 
 pub(super) use self::batch::Header;

@@ -61,7 +61,7 @@ impl Partition {
             let path = entry?.path();
             match path.extension().and_then(|e| e.to_str()) {
                 Some("log") => bases.extend(path.file_stem().and_then(|s| s.to_str()?.parse().ok()).map(|base| (base, path.clone()))),
-                Some("tmp") => std::fs::remove_file(&path)?,
+                Some("tmp" | "scrub") => std::fs::remove_file(&path)?,
                 _ => {}
             }
         }

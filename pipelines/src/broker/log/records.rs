@@ -14,6 +14,8 @@ pub(super) struct RecordView {
     pub(super) key: Option<Range<usize>>,
     /// Whether the value is null: a tombstone.
     pub(super) tombstone: bool,
+    /// The value's bytes; none for a tombstone.
+    pub(super) value: Option<Range<usize>>,
     /// The record with its length prefix.
     pub(super) whole: Range<usize>,
 }
@@ -61,8 +63,12 @@ pub(super) fn parse(section: &[u8], count: i32) -> Option<Vec<RecordView>> {
             }
             Err(_) => None,
         };
-        let tombstone = varint(section, &mut at)? < 0;
-        records.push(RecordView { offset_delta, timestamp_delta, key, tombstone, whole: start..end });
+        let value_len = varint(section, &mut at)?;
+        let value = match usize::try_from(value_len) {
+            Ok(len) => Some(at..at.checked_add(len).filter(|e| *e <= end)?),
+            Err(_) => None,
+        };
+        records.push(RecordView { offset_delta, timestamp_delta, key, tombstone: value.is_none(), value, whole: start..end });
         at = end;
     }
     Some(records)

@@ -85,7 +85,7 @@ impl Auth {
     pub async fn log_in_by(&self, given: &IdToken, device: &Device, from: &Asker, now: DateTime<Utc>) -> Result<OidcLogin, AuthError> {
         let shown = self.shown(given, from, now).await?;
         let (entry, refresh) = self.entry((&shown.somebody.provider, &shown.somebody.subject), device, now)?;
-        let (entered, told) = retrying(|| self.enter_by(&shown, &entry)).await?;
+        let (entered, told) = retrying(|| self.enter_by(&shown, &entry, now)).await?;
         Ok(OidcLogin {
             tokens: self.entered(&entry, &refresh, entered, now)?,
             mail: told.mail,
@@ -94,10 +94,11 @@ impl Auth {
         })
     }
 
-    async fn enter_by(&self, shown: &Shown, entry: &Entry) -> Result<((UserId, bool), Told), AuthError> {
+    async fn enter_by(&self, shown: &Shown, entry: &Entry, now: DateTime<Utc>) -> Result<((UserId, bool), Told), AuthError> {
         let mut tx = self.db.begin().await?;
         shown.spend(&mut tx).await?;
         let (owned, created) = store::enter(&mut tx, entry).await?;
+        self.lets_in(Some(owned.user_id), now)?;
         let told = store::tell(&mut tx, owned, &shown.told).await?;
         tx.commit().await?;
         Ok(((owned.user_id, created), told))

@@ -117,14 +117,15 @@ impl Auth {
     pub async fn verify(&self, phone: &str, code: &str, device: &Device, from: &Asker, now: DateTime<Utc>) -> Result<Tokens, AuthError> {
         let (phone, given) = self.given(phone, code, from, now)?;
         let (entry, refresh) = self.entry((PHONE, phone.number()), device, now)?;
-        let entered = retrying(|| self.log_in(&given, &entry)).await?.ok_or(AuthError::WrongCode)?;
+        let entered = retrying(|| self.log_in(&given, &entry, now)).await?.ok_or(AuthError::WrongCode)?;
         self.entered(&entry, &refresh, entered, now)
     }
 
-    async fn log_in(&self, given: &Given, entry: &Entry) -> Result<Option<(UserId, bool)>, AuthError> {
+    async fn log_in(&self, given: &Given, entry: &Entry, now: DateTime<Utc>) -> Result<Option<(UserId, bool)>, AuthError> {
         let mut tx = self.db.begin().await?;
         let right = given.take(&mut tx).await?;
         let entered = if right { Some(store::enter(&mut tx, entry).await?) } else { None };
+        self.lets_in(entered.map(|(owned, _)| owned.user_id), now)?;
         tx.commit().await?;
         Ok(entered.map(|(owned, created)| (owned.user_id, created)))
     }

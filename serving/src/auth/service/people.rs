@@ -1,0 +1,54 @@
+//! What others may do with everything of one person.
+
+use chrono::{DateTime, Utc};
+use features::ids::UserId;
+
+use super::super::store;
+use super::{Auth, AuthError};
+use crate::db::micros;
+use crate::state::Withheld;
+
+impl Auth {
+    /// Those who are withheld may not log in.
+    #[must_use]
+    pub fn heed(self, withheld: Withheld) -> Self {
+        Self { withheld, ..self }
+    }
+
+    /// Whether the owner of a login, if it has one, may log in: to be asked once it is proven that it is theirs, so that nobody else learns it.
+    ///
+    /// # Errors
+    /// When they are banned.
+    pub(super) fn lets_in(&self, known: Option<UserId>, now: DateTime<Utc>) -> Result<(), AuthError> {
+        if known.is_some_and(|user| self.withheld.contains(user, now)) { Err(AuthError::Banned) } else { Ok(()) }
+    }
+
+    /// Ends every session of a person: none of their tokens is good from now on. How many there were.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end_all(&self, user_id: UserId, now: DateTime<Utc>) -> Result<u64, AuthError> {
+        let mut ended = 0;
+        loop {
+            let some = store::sessions(&self.db, user_id, micros(now)).await?;
+            let mut met = 0;
+            for session in some {
+                // Whoever ends it at the same time has done it.
+                match self.end_session(user_id, session.id, now).await {
+                    Ok(()) => met += 1,
+                    Err(AuthError::NoSession) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            ended += met;
+            if met == 0 {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// What stands for a person where they must not be named: the same text each time, and nobody without the secret of the deployment can tell whose it is.
+    pub fn pseudonym(&self, user_id: UserId) -> String {
+        self.hash("person", &[&user_id.0.to_be_bytes()])
+    }
+}
