@@ -122,7 +122,7 @@ async fn start(config: Config, jobs: &[&str], town: Option<Moving>) -> anyhow::R
 async fn populate(app: App, bus: Bus, town: Moving, address: SocketAddr) {
     let Moving { spec, evenings } = town;
     let (begun, users) = (Instant::now(), spec.users);
-    let mut ready = app.readiness.table.clone();
+    let mut ready = app.readiness.profiles.clone();
     if ready.wait_for(|ready| *ready).await.is_err() || !app.indexes.table.is_empty() {
         return;
     }

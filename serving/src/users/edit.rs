@@ -70,7 +70,7 @@ impl Edit {
         if !self.by_service || !fields.contains_key("created_at") {
             fields.insert("created_at".to_owned(), made());
         }
-        if !self.by_service {
+        if !self.by_service && matches!(self.wanted, Wanted::Whole(_)) {
             for (name, value) in THEIRS.into_iter().zip(theirs(old)) {
                 fields.entry(name).or_insert(Value::Bool(value));
             }

@@ -171,6 +171,34 @@ async fn others_see_what_is_for_them_and_nobody_who_hides() {
     app.stop().await;
 }
 
+/// The distance in the view of a profile is bounded as that of recommendations is.
+#[tokio::test(flavor = "multi_thread")]
+async fn moving_about_tells_no_more_than_recommendations_do() {
+    let inbox = Inbox::open().await;
+    let app = TestApp::start_with(|config| {
+        inbox.configure(&mut config.auth);
+        config.recommend.places_per_hour = 1;
+    })
+    .await;
+    let ann = Login::new(&app, &inbox, "+8613812345678").await;
+    ann.ask(&app, Method::PUT, "/v1/me", Some(&profile("小红"))).await.expect(200);
+    app.with_user(2, &person("Bob", "male", "female")).await;
+    let seen_from = async |lat: f64| {
+        let here = json!({"position": {"lat": lat, "lon": 121.47}});
+        ann.ask(&app, Method::PATCH, "/v1/me", Some(&here)).await.expect(200);
+        ann.see(&app, "2").await.expect(200)["distance"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(seen_from(31.23).await, "<5 km");
+    assert_eq!(seen_from(33.0).await, ">100 km", "one change an hour");
+    for lat in [31.5, 31.3, 31.23] {
+        assert_eq!(seen_from(lat).await, ">100 km", "and no more");
+    }
+    let nowhere = json!({"position": null});
+    ann.ask(&app, Method::PATCH, "/v1/me", Some(&nowhere)).await.expect(200);
+    assert_eq!(ann.see(&app, "2").await.expect(200)["distance"], "unknown");
+    app.stop().await;
+}
+
 fn ids(page: &Value) -> BTreeSet<u64> {
     page["items"].as_array().unwrap().iter().map(|item| item["user_id"].as_str().unwrap().parse().unwrap()).collect()
 }
@@ -185,8 +213,9 @@ async fn whoever_hides_or_pauses_is_gone_at_once() {
     }
     let moment = json!({"author_id": "2", "text": "周末去黄山看日出"});
     let moment = app.post("/v1/moments", &moment).await.expect(201)["moment_id"].as_str().unwrap().to_owned();
-    let found = async |q: &str| ids(&app.get(&format!("/v1/search?q={q}&viewer=1&limit=50")).await.expect(200));
-    app.until("all are found", async || found("hiking").await.len() >= 6 && found("日出").await.contains(&2)).await;
+    let found = async |kind: &str, q: &str| ids(&app.get(&format!("/v1/search?kind={kind}&q={q}&viewer=1&limit=50")).await.expect(200));
+    let all = async || found("people", "hiking").await.len() >= 6 && found("moments", "日出").await.contains(&2);
+    app.until("all are found", async || all().await && app.get(&format!("/v1/moments/{moment}")).await.status == 200).await;
     let first = app.recommend(1, 1).await;
     let shown = ids(&first);
     patch(&app, 2, json!({"visibility": "paused"})).await;
@@ -199,7 +228,7 @@ async fn whoever_hides_or_pauses_is_gone_at_once() {
         app.interact("like", 1, id).await;
         app.interact("unfollow", 1, id).await;
     }
-    assert!(found("hiking").await.is_disjoint(&[2, 3].into()) && !found("日出").await.contains(&2));
+    assert!(found("people", "hiking").await.is_disjoint(&[2, 3].into()) && !found("moments", "日出").await.contains(&2));
     app.get(&format!("/v1/moments/{moment}")).await.expect(200);
     let app = TestApp::start_in(app.stop().await, |config| config.ranker.deck.exposure_window_days = 0).await;
     let page = app.recommend(1, 50).await;

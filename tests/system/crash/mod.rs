@@ -4,6 +4,7 @@
 mod backfill;
 mod import;
 mod outbox;
+mod profiles;
 mod traffic;
 
 use std::collections::{BTreeMap, HashMap};

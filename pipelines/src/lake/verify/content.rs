@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::kernels::cmp::lt_eq;
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime};
 use features::topic::Topic;
@@ -48,11 +48,22 @@ pub(super) async fn look(files: &Files, name: &FileName, schema: SchemaRef, note
     Content { rows, findings }
 }
 
+/// Whether values of a type are read as those of the table: records of older files may lack what may be null.
+fn fits(found: &DataType, wanted: &DataType) -> bool {
+    let (DataType::Struct(found), DataType::Struct(wanted)) = (found, wanted) else { return found.equals_datatype(wanted) };
+    let known = found.iter().all(|field| wanted.find(field.name()).is_some());
+    let there = wanted.iter().all(|field| match found.find(field.name()) {
+        Some((_, old)) => fits(old.data_type(), field.data_type()),
+        None => field.is_nullable(),
+    });
+    known && there
+}
+
 /// The columns of a file against those of the table: older files may lack what may be null.
 fn columns(name: &FileName, file: &SchemaRef, table: &SchemaRef, findings: &mut Vec<Finding>) {
     for wanted in table.fields() {
         match file.field_with_name(wanted.name()) {
-            Ok(found) if found.data_type().equals_datatype(wanted.data_type()) => {}
+            Ok(found) if fits(found.data_type(), wanted.data_type()) => {}
             Ok(found) => {
                 let detail = format!("column `{}` is {}, and the table has {}", wanted.name(), found.data_type(), wanted.data_type());
                 findings.push(finding(
@@ -153,4 +164,27 @@ fn first_out_of_order(values: &ArrayRef) -> Result<Option<usize>, ArrowError> {
     let Some(pairs) = values.len().checked_sub(1) else { return Ok(None) };
     let in_order = lt_eq(&values.slice(0, pairs), &values.slice(1, pairs))?;
     Ok((0..pairs).find(|row| !in_order.value(*row)).map(|row| row + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::Field;
+
+    use super::*;
+
+    #[test]
+    fn a_record_may_lack_what_may_be_null_and_nothing_else() {
+        let field = |name: &str, kind: DataType, null| Field::new(name, kind, null);
+        let record = |fields: Vec<Field>| DataType::Struct(fields.into());
+        let name = || field("nickname", DataType::Utf8, false);
+        let place = |more: Vec<Field>| field("place", record([vec![field("lat", DataType::Float64, false)], more].concat()), true);
+        let now = record(vec![name(), place(vec![field("height", DataType::Int32, true)]), field("photos", DataType::Int32, true)]);
+        assert!(fits(&now, &now));
+        assert!(fits(&record(vec![name(), place(Vec::new())]), &now), "what an older version wrote");
+        assert!(fits(&record(vec![place(Vec::new()), name()]), &now), "in another order");
+        assert!(!fits(&record(vec![place(Vec::new())]), &now), "what must not be null lacks");
+        assert!(!fits(&record(vec![name(), field("photos", DataType::Int64, true)]), &now), "another type");
+        assert!(!fits(&record(vec![name(), field("later", DataType::Int64, true)]), &now), "of a newer version");
+        assert!(!fits(&DataType::Utf8, &now) && !fits(&now, &DataType::Utf8));
+    }
 }
