@@ -27,6 +27,7 @@ use crate::auth::AuthConfig;
 use crate::db::DatabaseConfig;
 use crate::entitlements::EntitlementsConfig;
 use crate::moderation::ModerationConfig;
+use crate::relations::RelationsConfig;
 use crate::rights::RightsConfig;
 
 /// The key that works until another is configured; only ever on loopback.
@@ -85,6 +86,8 @@ pub struct Config {
     pub moderation: ModerationConfig,
     /// What people may do how often.
     pub entitlements: EntitlementsConfig,
+    /// Follows, blocks, likes and comments.
+    pub relations: RelationsConfig,
     /// Ranking.
     pub ranker: RankerConfig,
     /// Erasures and exports.
@@ -181,6 +184,7 @@ impl Default for Config {
             recommend: RecommendConfig::default(),
             moderation: ModerationConfig::default(),
             entitlements: EntitlementsConfig::default(),
+            relations: RelationsConfig::default(),
             ranker: RankerConfig::default(),
             rights: RightsConfig::default(),
         }
@@ -255,6 +259,7 @@ impl Config {
         self.database.check().and_then(|()| self.auth.check(!self.http.listen.ip().is_loopback())).map_err(of_section)?;
         self.entitlements.check().map_err(of_section)?;
         self.rights.check().map_err(of_section)?;
+        self.relations.check().map_err(of_section)?;
         let keys = &self.http.service_keys;
         if keys.is_empty() || keys.iter().any(|k| k.trim().is_empty()) {
             return wrong("http.service_keys", "needs at least one key, and no empty one");

@@ -24,6 +24,7 @@ use crate::db::Db;
 use crate::entitlements::Entitlements;
 use crate::moderation::Moderator;
 use crate::recommend::Decks;
+use crate::relations::Relations;
 use crate::sink::EventSink;
 use crate::users::People;
 
@@ -171,6 +172,8 @@ pub struct App {
     pub people: Arc<People>,
     /// What people may do how often.
     pub entitlements: Arc<Entitlements>,
+    /// Who stands how with whom.
+    pub relations: Arc<Relations>,
     /// Where events go.
     pub sink: Arc<EventSink>,
     /// Makes decks.

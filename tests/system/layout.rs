@@ -120,8 +120,21 @@ fn only_one_file_knows_qdrant_edge() {
 }
 
 /// The rooms of serving: folders with routes, but for the frame that joins them and what starts it.
-const ROOMS: [&str; 12] =
-    ["auth", "entitlements", "flight", "interactions", "moments", "ops", "recommend", "reviews", "rights", "search", "users", "web"];
+const ROOMS: [&str; 13] = [
+    "auth",
+    "entitlements",
+    "flight",
+    "interactions",
+    "moments",
+    "ops",
+    "recommend",
+    "relations",
+    "reviews",
+    "rights",
+    "search",
+    "users",
+    "web",
+];
 const NO_ROOMS: [&str; 2] = ["http", "wiring"];
 
 #[test]

@@ -81,6 +81,16 @@ impl Act {
         }
     }
 
+    /// The act that an event of a kind tells of, if it is one between two people that changes or may change how they stand.
+    pub fn of(kind: InteractionKind) -> Option<Self> {
+        Self::ALL.into_iter().find(|act| act.kind() == kind && *act != Self::Delete)
+    }
+
+    /// Whether it turns to the other: follow, like, comment, reply.
+    pub const fn is_towards(self) -> bool {
+        matches!(self, Self::Follow | Self::Like | Self::Comment | Self::Reply)
+    }
+
     /// The kind of event that tells of it. There is none of its own for a deletion: it is an unfollow.
     pub const fn kind(self) -> InteractionKind {
         match self {

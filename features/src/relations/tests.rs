@@ -57,6 +57,19 @@ fn every_rule_decides_some_case_and_every_case_has_a_rule() {
 }
 
 #[test]
+fn events_tell_of_acts() {
+    for act in Act::ALL {
+        let told = Act::of(act.kind()).unwrap();
+        assert!(told == act || (act, told) == (Act::Delete, Act::Unfollow));
+        let strangers_block = Pair { mine: Side::Nothing, theirs: Side::Blocks };
+        assert_eq!(act.is_towards(), strangers_block.after(act).after.is_err(), "a block keeps away what turns to the other");
+    }
+    for kind in [InteractionKind::Pass, InteractionKind::Impression, InteractionKind::ProfileView] {
+        assert_eq!(Act::of(kind), None);
+    }
+}
+
+#[test]
 fn every_state_can_be_reached() {
     let mut reached = BTreeSet::from([Pair::default()]);
     let mut open = vec![Pair::default()];

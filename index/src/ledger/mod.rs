@@ -123,6 +123,11 @@ impl Ledger {
         self.with(|s| s.blocked(a.0, b.0))
     }
 
+    /// Whether `a` has blocked `b`.
+    pub fn blocks(&self, a: UserId, b: UserId) -> bool {
+        self.with(|s| s.blocks(a.0, b.0))
+    }
+
     /// Whether `a` likes or follows `b`.
     pub fn likes(&self, a: UserId, b: UserId) -> bool {
         self.with(|s| s.likes(a.0, b.0))

@@ -91,7 +91,7 @@ impl State {
         self.blocks(a, b) || (may && self.blocks(b, a))
     }
 
-    fn blocks(&self, a: u64, b: u64) -> bool {
+    pub(super) fn blocks(&self, a: u64, b: u64) -> bool {
         self.people.get(&a).and_then(|p| p.blocks.get(&b)).is_some_and(|w| w.yes)
     }
 

@@ -32,6 +32,7 @@ fn relations_and_exposures() {
     assert!(!ledger.friends(a, b) && ledger.likes(a, b));
     ledger.apply(&event(2, 1, Block, 4));
     assert!(ledger.blocked(a, b) && ledger.blocked(b, a));
+    assert!(ledger.blocks(b, a) && !ledger.blocks(a, b), "who said so is known");
     ledger.apply(&event(2, 1, Unblock, 5));
     assert!(!ledger.blocked(a, b));
     ledger.apply(&event(2, 1, Pass, 6));

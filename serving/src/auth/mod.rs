@@ -16,7 +16,6 @@ mod error;
 mod http;
 mod jwt;
 mod keys;
-mod limits;
 mod oidc;
 mod phone;
 mod refresh;

@@ -18,13 +18,13 @@ use subtle::ConstantTimeEq;
 
 pub use self::logins::{Login, LoginKind};
 pub use self::oidc::{IdToken, OidcLogin};
-use super::limits::{Limits, PerHour};
 use super::oidc::Providers;
 use super::refresh::Refresh;
 use super::sms::{self, Sms};
 use super::store::{self, Entry, Kept, Owned};
 use super::{AuthConfig, AuthError, Chance, Claims, Keys, access};
 use crate::db::{Db, micros, retrying, time};
+use crate::limits::{Limits, PerHour};
 use crate::state::Withheld;
 
 mod people;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use chrono::Utc;
 use clap::Args;
+use features::event::Event;
 use pipelines::bus::Bus;
 
 use super::Global;
@@ -127,10 +128,19 @@ async fn populate(app: App, bus: Bus, town: Moving, address: SocketAddr) {
         return;
     }
     println!("  town     {users} people move in");
-    match grow(&bus, spec.clone()).await {
-        Ok(events) => println!("  town     {events} events sent after {:.0} s", begun.elapsed().as_secs_f64()),
+    let events = match grow(&bus, spec.clone()).await {
+        Ok(events) => events,
         Err(error) => return tracing::error!(%error, "the town could not grow"),
+    };
+    println!("  town     {} events sent after {:.0} s", events.len(), begun.elapsed().as_secs_f64());
+    let interactions = events.iter().filter_map(|event| if let Event::Interaction(event) = event { Some(event) } else { None });
+    match app.relations.rebuild(interactions, app.now()).await {
+        Ok(rows) => println!("  town     {} of {} pairs are friends", rows.friends, rows.pairs),
+        Err(error) => {
+            tracing::error!(%error, "the relations of the town are not in the tables; `hongniang relations rebuild` brings them there");
+        }
     }
+    drop(events);
     while app.indexes.table.len() < users as usize {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

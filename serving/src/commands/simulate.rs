@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use clap::Args;
+use features::event::Event;
 use features::topic::Topic;
 use pipelines::bus::Bus;
 
@@ -49,22 +50,22 @@ pub(super) async fn run(global: &Global, args: SimulateArgs) -> anyhow::Result<(
     }
     if !args.dry_run {
         let log = Log::open(&global.load()?).await?;
-        let sent = grow(&log.bus, spec).await?;
+        let sent = grow(&log.bus, spec).await?.len();
         eprintln!("{sent} events are in `{}`", Topic::Inbox.name());
         log.close().await;
     }
     Ok(())
 }
 
-/// Lets a town grow through `inbox`; the number of events.
+/// Lets a town grow through `inbox`; what has happened there.
 ///
 /// # Errors
 /// When the event log fails.
-pub(crate) async fn grow(bus: &Bus, spec: TownSpec) -> anyhow::Result<u64> {
+pub(crate) async fn grow(bus: &Bus, spec: TownSpec) -> anyhow::Result<Vec<Event>> {
     let events = tokio::task::spawn_blocking(move || Town::new(spec).events()).await?;
     let mut sender = Sender::new(bus, "town", events.len() as u64)?;
     for chunk in events.chunks(CHUNK) {
         sender.send(chunk).await?;
     }
-    Ok(events.len() as u64)
+    Ok(events)
 }

@@ -26,7 +26,7 @@ pub use self::error::DbError;
 pub use self::ids::{Ids, NODES, node_of, time_of};
 pub use self::migrate::{MigrationStatus, State, down, prepare, status, up};
 pub use self::pool::{Db, Kind, Tx};
-pub use self::retry::{Transient, retrying};
+pub use self::retry::{Raced, Transient, retrying};
 pub use self::row::Row;
 pub use self::schema::{MIGRATIONS, Migration, Owned, Step, TABLES, TableSpec};
 

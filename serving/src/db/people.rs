@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use features::ids::UserId;
 use sea_query::{Alias, Asterisk, ExprTrait, Query};
 use serde_json::{Map, Value};
@@ -11,10 +12,10 @@ use serde_json::{Map, Value};
 use super::schema::{Owned, TABLES};
 use super::statement::{col, delete};
 use super::{Db, DbError, Tx, key, outbox};
-use crate::reviews;
+use crate::{moments, relations, reviews};
 
 /// Columns beside shard keys that name people, as table and column, of each room: a row is gone when one of those whom it names is.
-const NAMING: &[&[(&str, &str)]] = &[&reviews::NAMING];
+const NAMING: &[&[(&str, &str)]] = &[&moments::NAMING, &relations::NAMING, &reviews::NAMING];
 
 /// Rows by table.
 pub type Counts = BTreeMap<&'static str, u64>;
@@ -30,16 +31,27 @@ fn named(user: UserId) -> String {
     format!("%\"{user}\"%")
 }
 
+async fn rows_of(tx: &mut Tx, user: UserId) -> Result<Counts, DbError> {
+    let mut there = Counts::new();
+    for (table, column) in columns() {
+        *there.entry(table).or_default() += tx.all(&all_of(table, column, user)).await?.len() as u64;
+    }
+    Ok(there)
+}
+
 /// Deletes every row of a person, every row of others that names them, and every event of the outbox that does; how many of each table.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn erase(tx: &mut Tx, user: UserId) -> Result<Counts, DbError> {
-    let mut gone = Counts::new();
+pub async fn erase(tx: &mut Tx, db: &Db, user: UserId, now: DateTime<Utc>) -> Result<Counts, DbError> {
+    let mut gone = rows_of(tx, user).await?;
+    // What others see counted is counted without them.
+    relations::forget(tx, db, user, now).await?;
+    moments::forget(tx, user).await?;
     for (table, column) in columns() {
         let mut theirs = delete(table);
         theirs.and_where(col(column).eq(key(user)));
-        *gone.entry(table).or_default() += tx.run(&theirs).await?;
+        tx.run(&theirs).await?;
     }
     let mut events = delete(outbox::TABLE);
     events.and_where(col("event").like(named(user)));

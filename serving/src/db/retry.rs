@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::DbError;
+
 /// How often at most.
 const TRIES: u32 = 6;
 
@@ -28,4 +30,20 @@ pub async fn retrying<T, E: Transient, F: Future<Output = Result<T, E>>>(mut wor
         }
     }
     work().await
+}
+
+/// A failure of a transaction that inserts what another may insert at the same time: the loser finds the row when it tries again.
+#[derive(Debug)]
+pub struct Raced(pub DbError);
+
+impl From<DbError> for Raced {
+    fn from(error: DbError) -> Self {
+        Self(error)
+    }
+}
+
+impl Transient for Raced {
+    fn is_transient(&self) -> bool {
+        matches!(self.0, DbError::Duplicate | DbError::Conflict(_))
+    }
 }

@@ -6,7 +6,7 @@ use sea_query::{
 };
 
 use super::{Kind, outbox};
-use crate::{audit, auth, entitlements, reviews, rights, users};
+use crate::{audit, auth, entitlements, moments, relations, reviews, rights, users};
 
 /// Whom the rows of a table belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,13 @@ pub const TABLES: &[TableSpec] = &[
     TableSpec { name: reviews::REVIEWS, owned: Owned::By("user_id") },
     TableSpec { name: reviews::REPORTS, owned: Owned::By("user_id") },
     TableSpec { name: reviews::BANS_TABLE, owned: Owned::By("user_id") },
+    TableSpec { name: relations::RELATIONS, owned: Owned::By("user_id") },
+    TableSpec { name: relations::SETS, owned: Owned::By("user_id") },
+    TableSpec { name: relations::CONVERSATIONS, owned: Owned::By("user_id") },
+    TableSpec { name: relations::REPORTS, owned: Owned::By("user_id") },
+    TableSpec { name: moments::LIKES, owned: Owned::By("user_id") },
+    TableSpec { name: moments::COMMENTS, owned: Owned::By("user_id") },
+    TableSpec { name: moments::COUNTS, owned: Owned::By("author_id") },
 ];
 
 /// One change of a table.
@@ -106,6 +113,8 @@ pub const MIGRATIONS: &[Migration] = &[
         up: |kind| [rights::tables(kind), audit::tables(kind), reviews::tables(kind)].concat(),
         down: |_| [reviews::drop_tables(), audit::drop_tables(), rights::drop_tables()].concat(),
     },
+    Migration { version: 7, name: "relations", up: relations::tables, down: |_| relations::drop_tables() },
+    Migration { version: 8, name: "likes and comments of Moments", up: moments::tables, down: |_| moments::drop_tables() },
 ];
 
 /// A new table, with texts that are compared byte by byte on every database.

@@ -79,17 +79,6 @@ impl Entitlements {
         }
     }
 
-    /// Gives back `n` that were taken at `taken_at`, for what then was not done.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn give_back(&self, user: UserId, what: Entitlement, n: u32, taken_at: DateTime<Utc>) -> Result<(), EntitlementError> {
-        if n == 0 {
-            return Ok(());
-        }
-        Ok(retrying(|| store::uncount(&self.db, (user, what), self.day(taken_at).begins, n)).await?)
-    }
-
     /// What somebody has of everything.
     ///
     /// # Errors

@@ -128,13 +128,3 @@ pub(super) async fn count(
     tx.run(&old).await?;
     Ok(true)
 }
-
-/// Takes back `n` that were counted on a day.
-pub(super) async fn uncount(db: &Db, (user_id, what): (UserId, Entitlement), day: DateTime<Utc>, n: u32) -> Result<(), DbError> {
-    let mut fewer = update(USAGE);
-    fewer.value(Alias::new("used"), col("used").sub(i64::from(n)));
-    fewer.and_where(col("user_id").eq(key(user_id))).and_where(col("name").eq(what.name())).and_where(col("period_start").eq(micros(day)));
-    fewer.and_where(col("used").gte(i64::from(n)));
-    db.run(&fewer).await?;
-    Ok(())
-}

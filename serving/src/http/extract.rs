@@ -84,6 +84,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Part {
     }
 }
 
+/// The two changing parts of a path.
+pub struct TwoParts(pub String, pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for TwoParts {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        match Path::<(String, String)>::from_request_parts(parts, &()).await {
+            Ok(Path((first, second))) => Ok(Self(first, second)),
+            Err(error) => Err(ApiError::Malformed(error.status(), error.body_text())),
+        }
+    }
+}
+
 /// The id of the request, as it came in `X-Request-ID` or as it was given here.
 pub struct RequestId(pub Option<String>);
 

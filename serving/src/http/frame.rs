@@ -24,7 +24,7 @@ use super::idempotency::{Answers, repeat};
 use super::linger::linger;
 use crate::config::DEVELOPMENT_KEY;
 use crate::state::App;
-use crate::{auth, entitlements, interactions, moments, ops, recommend, reviews, rights, search, users, web};
+use crate::{auth, entitlements, interactions, moments, ops, recommend, relations, reviews, rights, search, users, web};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -59,6 +59,7 @@ fn rooms() -> OpenApiRouter<App> {
         .merge(interactions::router())
         .merge(users::router())
         .merge(moments::router())
+        .merge(relations::router())
         .merge(search::router())
         .merge(entitlements::router())
         .merge(rights::router())

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use features::entitlements::Entitlement;
 use features::ids::{EventId, UserId};
 use features::validate::FieldError;
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::service::{self, Checked, Item, Sign};
+use super::service::{self, Accepted, Checked, Item, Sign};
 use crate::http::{ApiError, Body, Caller, EventIds, Problem, RequestId};
 use crate::state::App;
 
@@ -40,14 +39,15 @@ struct Results {
     accepted: usize,
 }
 
-/// What became of an item: an event id, or what is wrong.
+/// What became of an item: an event id, or what is wrong. One that has neither was accepted and has changed nothing, such as a follow of somebody who is
+/// followed.
 #[derive(Debug, Serialize, ToSchema)]
 struct Outcome {
     /// Id of the durable event.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     event_id: Option<EventId>,
-    /// Why it was refused, for programs: `invalid_fields`, `unknown_user`, `text_refused`.
+    /// Why it was refused, for programs: `invalid_fields`, `unknown_user`, `text_refused`, `not_available`, `unblock_first`, `rate_limited`.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
     /// Why it was refused.
@@ -84,18 +84,18 @@ fn only_own(caller: Caller, field: &str, batch: &Batch) -> Result<(), ApiError> 
     Ok(())
 }
 
-async fn accept(app: &App, checked: Vec<Checked>) -> Result<Json<Results>, ApiError> {
-    service::accept(app, &checked).await?;
-    let accepted = checked.iter().filter(|c| c.is_ok()).count();
-    let outcome = |c: Checked| match c {
-        Ok(event) => Outcome { event_id: Some(event.event_id()), code: None, error: None },
+async fn accept(app: &App, caller: Caller, checked: Vec<Checked>) -> Result<Json<Results>, ApiError> {
+    let done = service::accept(app, caller, checked).await?;
+    let accepted = done.iter().filter(|one| one.is_ok()).count();
+    let outcome = |one: Accepted| match one {
+        Ok(event_id) => Outcome { event_id, code: None, error: None },
         Err(refusal) => Outcome { event_id: None, code: Some(refusal.code), error: Some(refusal.fields) },
     };
-    Ok(Json(Results { items: checked.into_iter().map(outcome).collect(), accepted }))
+    Ok(Json(Results { items: done.into_iter().map(outcome).collect(), accepted }))
 }
 
-/// Likes, passes, comments, blocks and the rest. An answer of 200 tells of each item whether it was accepted. Likes of people are held to their quota of the day: a
-/// batch with more than are left is refused as a whole.
+/// Likes, passes, comments, blocks and the rest. An answer of 200 tells of each item whether it was accepted. Likes are held to the quota of the day: those
+/// beyond it are refused with `quota_exceeded`.
 #[utoipa::path(post, path = "/v1/interactions", tag = "interactions", security(("service_key" = []), ("user_token" = [])), request_body = Batch, responses(
     (status = 200, body = Results), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 async fn interactions(
@@ -107,14 +107,7 @@ async fn interactions(
 ) -> Result<Json<Results>, ApiError> {
     only_own(caller, "actor_id", &batch)?;
     let checked = check(batch, |i, item: Item| service::interaction(&app, item, ids.get(i), request_id.clone()))?;
-    let (likes, now) = (service::likes(&checked), app.now());
-    let Some(user) = caller.user() else { return accept(&app, checked).await };
-    app.entitlements.take(user, Entitlement::LikesPerDay, likes, now).await?;
-    let accepted = accept(&app, checked).await;
-    if accepted.is_err() {
-        app.entitlements.give_back(user, Entitlement::LikesPerDay, likes, now).await?;
-    }
-    accepted
+    accept(&app, caller, checked).await
 }
 
 /// App opens, heartbeats and locations.
@@ -129,5 +122,5 @@ async fn presence(
 ) -> Result<Json<Results>, ApiError> {
     only_own(caller, "user_id", &batch)?;
     let checked = check(batch, |i, sign: Sign| service::sign(&app, sign, ids.get(i), request_id.clone()))?;
-    accept(&app, checked).await
+    accept(&app, caller, checked).await
 }

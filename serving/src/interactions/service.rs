@@ -4,12 +4,13 @@ use chrono::{DateTime, Utc};
 use features::event::{Event, InteractionEvent, InteractionKind, PresenceEvent, PresenceKind};
 use features::ids::{EventId, MomentId, UserId};
 use features::profile::Position;
+use features::relations::Act;
 use features::text::normal_tag;
 use features::validate::{FieldError, validate};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::http::TEXT_REFUSED;
+use crate::http::{ApiError, Caller, TEXT_REFUSED};
 use crate::moderation::TextKind;
 use crate::state::App;
 
@@ -91,9 +92,8 @@ pub(super) fn interaction(app: &App, item: Item, event_id: EventId, request_id: 
         return Err(unknown("actor_id", item.actor_id));
     }
     let Some(target) = app.profile(item.target_id) else { return Err(unknown("target_id", item.target_id)) };
-    let protects =
-        matches!(item.kind, InteractionKind::Block | InteractionKind::Unblock | InteractionKind::Report | InteractionKind::Unfollow);
-    if !protects && app.indexes.ledger.blocked(item.actor_id, item.target_id) {
+    // What relates people is judged with how they stand.
+    if Act::of(item.kind).is_none() && app.indexes.ledger.blocked(item.actor_id, item.target_id) {
         return Err(Refusal::field("target_id", "is not available to the actor"));
     }
     let moment_tags = item.moment_id.and_then(|m| app.indexes.text.moment(m).ok().flatten()).map(|m| m.tags);
@@ -134,19 +134,43 @@ pub(super) fn sign(app: &App, sign: Sign, event_id: EventId, request_id: Option<
     Ok(event)
 }
 
-/// How many of the good ones are likes.
-pub(super) fn likes(checked: &[Checked]) -> u32 {
-    let is_like = |event: &&Event| matches!(event, Event::Interaction(i) if i.kind == InteractionKind::Like);
-    u32::try_from(checked.iter().flatten().filter(is_like).count()).unwrap_or(u32::MAX)
+/// The event of an item that is durable, if it has brought one, or why it was not accepted.
+pub(super) type Accepted = Result<Option<EventId>, Refusal>;
+
+/// An event as an act, if it relates two people.
+fn act(event: &Event) -> Option<(Act, InteractionEvent)> {
+    interaction_of(event).and_then(|event| Some((Act::of(event.kind)?, event.clone())))
 }
 
-/// Makes the good ones durable, then lets them count.
-pub(super) async fn accept(app: &App, checked: &[Checked]) -> Result<(), crate::sink::SinkError> {
-    let events: Vec<Event> = checked.iter().filter_map(|c| c.as_ref().ok().cloned()).collect();
-    app.sink.publish(&events).await?;
-    let interactions = events.iter().filter_map(|e| if let Event::Interaction(i) = e { Some(i) } else { None });
-    app.indexes.ledger.apply_all(interactions.clone());
+/// The interaction that an event is, if it is one.
+fn interaction_of(event: &Event) -> Option<&InteractionEvent> {
+    if let Event::Interaction(event) = event { Some(event) } else { None }
+}
+
+/// Makes the good ones durable, then lets them count. What relates people goes by the rules, in one transaction.
+pub(super) async fn accept(app: &App, caller: Caller, checked: Vec<Checked>) -> Result<Vec<Accepted>, ApiError> {
     let now = app.now();
-    interactions.filter(|i| i.kind != InteractionKind::Impression).for_each(|i| app.decks.heard(i.actor_id, now));
-    Ok(())
+    let good = || checked.iter().flatten();
+    let acts: Vec<_> = good().filter_map(act).collect();
+    if let Some(user) = caller.user() {
+        app.relations.take(user, acts.iter().map(|(act, _)| *act), now)?;
+    }
+    let mut done = app.relations.act_all(&acts, now).await?.into_iter();
+    let others: Vec<Event> = good().filter(|event| act(event).is_none()).cloned().collect();
+    app.sink.publish(&others).await?;
+    app.indexes.ledger.apply_all(others.iter().filter_map(interaction_of));
+    good().filter_map(interaction_of).filter(|i| i.kind != InteractionKind::Impression).for_each(|i| app.decks.heard(i.actor_id, now));
+    let mut accepted = Vec::with_capacity(checked.len());
+    for item in checked {
+        accepted.push(match item {
+            Ok(event) if act(&event).is_none() => Ok(Some(event.event_id())),
+            Ok(_) => match done.next() {
+                Some(Ok(done)) => Ok(done.event_id),
+                Some(Err(refused)) => Err(Refusal { code: refused.code(), ..Refusal::field("target_id", refused.says()) }),
+                None => return Err(ApiError::Internal("an act without an outcome".to_owned())),
+            },
+            Err(refusal) => Err(refusal),
+        });
+    }
+    Ok(accepted)
 }

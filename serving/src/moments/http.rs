@@ -13,13 +13,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::id;
+use super::{id, service, store};
 use crate::http::{ApiError, Body, Caller, EventIds, Part, Problem, RequestId};
 use crate::moderation::TextKind;
 use crate::state::App;
 
-/// The routes of the room.
-pub fn router() -> OpenApiRouter<App> {
+/// The routes of Moments themselves.
+pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(post_moment)).routes(routes!(get_moment, delete_moment))
 }
 
@@ -74,6 +74,10 @@ struct Moment {
     media: Vec<Media>,
     /// When.
     published_at: DateTime<Utc>,
+    /// How many like it.
+    likes: i64,
+    /// How many comments and replies it has.
+    comments: i64,
 }
 
 /// What of a Moment others read and its author wrote.
@@ -125,13 +129,13 @@ async fn post_moment(
     Ok((StatusCode::CREATED, Json(Published { moment_id, published_at: now })))
 }
 
-/// A Moment, unless the caller may not see its author: then there is none for the caller.
-fn find(app: &App, caller: Caller, id: &str) -> Result<MomentEvent, ApiError> {
+/// A Moment, unless who looks may not see its author: then there is none for them.
+pub(super) fn find_for(app: &App, viewer: Option<UserId>, id: &str) -> Result<MomentEvent, ApiError> {
     let id: MomentId = id.parse().map_err(|e: features::ids::IdError| ApiError::field("id", e.to_string()))?;
     let unknown = || ApiError::NotFound("unknown_moment", format!("there is no Moment {id}; a new one is found within about a second"));
     // Back ends still see what somebody wrote who is banned.
-    let shown = |author: UserId| match caller.user() {
-        Some(user) => app.sees(user, author).is_some(),
+    let shown = |author: UserId| match viewer {
+        Some(viewer) => app.sees(viewer, author).is_some(),
         None => app.may_show(author) || app.withheld.is_banned(author, app.now()),
     };
     app.indexes.text.moment(id)?.filter(|moment| shown(moment.author_id)).ok_or_else(unknown)
@@ -141,7 +145,8 @@ fn find(app: &App, caller: Caller, id: &str) -> Result<MomentEvent, ApiError> {
 #[utoipa::path(get, path = "/v1/moments/{id}", tag = "moments", security(("service_key" = []), ("user_token" = [])), params(("id" = String, Path, description = "Moment id")), responses(
     (status = 200, body = Moment), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 async fn get_moment(State(app): State<App>, caller: Caller, Part(id): Part) -> Result<Json<Moment>, ApiError> {
-    let m = find(&app, caller, &id)?;
+    let m = find_for(&app, caller.user(), &id)?;
+    let counts = store::counts(&app.db, m.moment_id).await?;
     Ok(Json(Moment {
         moment_id: m.moment_id,
         author_id: m.author_id,
@@ -151,6 +156,8 @@ async fn get_moment(State(app): State<App>, caller: Caller, Part(id): Part) -> R
         tags: m.tags,
         media: m.media,
         published_at: m.published_at,
+        likes: counts.likes,
+        comments: counts.comments,
     }))
 }
 
@@ -163,11 +170,13 @@ async fn delete_moment(
     Part(id): Part,
     RequestId(request_id): RequestId,
 ) -> Result<StatusCode, ApiError> {
-    let published = find(&app, caller, &id)?;
+    let published = find_for(&app, caller.user(), &id)?;
     caller.must_be(published.author_id)?;
     // The same id for every repeat: sums take the facts of the publication back once.
     let event_id = derived_event_id(&["moment_deleted", &published.moment_id.to_string()]);
     let deleted = MomentEvent { event_id, event_time: app.now(), kind: MomentKind::Deleted, request_id, ..published };
+    let moment_id = deleted.moment_id;
     app.sink.publish(&[Event::Moment(deleted)]).await?;
+    service::forget(&app, moment_id).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -7,6 +7,7 @@ use features::event::Event;
 use features::topic::Topic;
 use pipelines::bus::Bus;
 use pipelines::supervisor::{JobContext, JobError};
+use tokio::time::timeout;
 
 use super::service::{count, raised};
 use super::store::bans;
@@ -24,6 +25,8 @@ const LABEL: &str = "1";
 /// Events that are looked at together.
 const AT_ONCE: usize = 500;
 const LINGER: Duration = Duration::from_millis(50);
+/// How long nothing may come until it is told how things stand.
+const IDLE: Duration = Duration::from_secs(1);
 /// How often it is looked who is banned: for so long another node may show somebody.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -52,8 +55,13 @@ impl Watcher {
             let records = tokio::select! {
                 biased;
                 () = context.shutdown.cancelled() => return Ok(()),
-                records = reader.batch(AT_ONCE, LINGER) => records?,
+                records = timeout(IDLE, reader.batch(AT_ONCE, LINGER)) => records,
             };
+            let Ok(records) = records else {
+                context.progress.advance(0, reader.lag(), (context.clock)());
+                continue;
+            };
+            let records = records?;
             let many = records.len() as u64;
             let (moderator, now) = (Arc::clone(&self.moderator), (context.clock)());
             let judged = tokio::task::spawn_blocking(move || {

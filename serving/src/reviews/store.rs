@@ -12,7 +12,7 @@ use crate::db::{Db, DbError, Kind, Row, Step, Tx, key, micros, time, user};
 /// What is to be looked at, and what was.
 pub(crate) const REVIEWS: &str = "reviews";
 /// What raised it.
-pub(crate) const REPORTS: &str = "reports";
+pub(crate) const REPORTS: &str = "review_reports";
 /// Who is banned.
 pub(crate) const BANS: &str = "bans";
 /// Columns beside the shard keys that name people.

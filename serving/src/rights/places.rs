@@ -196,7 +196,7 @@ impl Places {
         let mut gone = Found::new();
         for user in who {
             let mut tx = self.db.begin().await.map_err(failed("delete rows"))?;
-            let counts = people::erase(&mut tx, *user).await.map_err(failed("delete rows"))?;
+            let counts = people::erase(&mut tx, &self.db, *user, Utc::now()).await.map_err(failed("delete rows"))?;
             let renamed =
                 audit::forget(&mut tx, *user, &(self.pseudonym)(*user)).await.map_err(failed("rename entries of the audit log"))?;
             *gone.entry(audit::TABLE.to_owned()).or_default() += renamed;

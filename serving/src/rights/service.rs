@@ -51,7 +51,7 @@ async fn begin(
     let known = store::token_of(db, user).await?;
     let token = known.clone().unwrap_or_else(|| EventId::now_v7().to_string());
     let mut tx = db.begin().await?;
-    people::erase(&mut tx, user).await?;
+    people::erase(&mut tx, db, user, now).await?;
     if known.is_some() {
         store::hurry(&mut tx, user, due).await?;
     } else {

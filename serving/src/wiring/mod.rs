@@ -2,6 +2,7 @@
 
 mod jobs;
 mod platform;
+mod quotas;
 mod rebuild;
 mod server;
 

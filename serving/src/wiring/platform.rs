@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::jobs;
+use super::quotas::Quotas;
 use crate::auth::{Auth, system_chance};
 use crate::config::Config;
 use crate::db::{self, Db};
@@ -29,6 +30,7 @@ use crate::flight;
 use crate::models::ModelStore;
 use crate::moderation::Moderator;
 use crate::recommend::{Decks, KeptRates, make_ahead};
+use crate::relations::Relations;
 use crate::sink::EventSink;
 use crate::state::{App, Erased, Indexes, Readiness, Withheld};
 use crate::users::People;
@@ -192,9 +194,12 @@ impl Platform {
         let erased = Erased::default();
         let people = Arc::new(People::new(db.clone(), Arc::clone(&indexes.table), erased.clone()));
         let profiles = jobs::bring_profiles(&people, table.clone(), stop.clone());
+        let entitlements = Arc::new(Entitlements::new(db.clone(), &config.entitlements));
+        let relations = Relations::new(db.clone(), Arc::clone(&indexes.ledger), &config.relations);
         let app = App {
             people,
-            entitlements: Arc::new(Entitlements::new(db.clone(), &config.entitlements)),
+            relations: Arc::new(relations.with_allowance(Arc::new(Quotas(Arc::clone(&entitlements))))),
+            entitlements,
             recommender: Arc::new(Recommender::new(parts, &config.ranker)?),
             decks: Arc::new(Decks::new(&config.recommend)),
             moderator: Arc::new(Moderator::new(&config.moderation)?),

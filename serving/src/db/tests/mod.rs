@@ -85,7 +85,9 @@ fn every_table_says_whose_it_is() {
             let Owned::By(column) = spec.owned else { continue };
             assert!(create.contains(&format!("\"{column}\" bigint NOT NULL")), "{create}");
             let indexed = |sql: &String| sql.contains(&format!("ON \"{}\" (\"{column}\"", spec.name));
-            let primary = create.contains(&format!("\"{column}\" bigint NOT NULL PRIMARY KEY"));
+            let primary = [format!("\"{column}\" bigint NOT NULL PRIMARY KEY"), format!("PRIMARY KEY (\"{column}\"")]
+                .iter()
+                .any(|key| create.contains(key));
             assert!(primary || sql.iter().any(indexed), "{} has no index that begins with {column}: {sql:?}", spec.name);
         }
         assert_eq!(made.len() + 1, TABLES.len(), "every table is in TABLES: {made:?}");

@@ -16,6 +16,7 @@ pub(super) async fn run(place: impl AsyncFn(&'static str) -> Place) {
     migrations(&place("layer_migrations").await).await;
     outbox(&place("layer_outbox").await).await;
     profiles(&place("room_profiles").await).await;
+    relations(&place("room_relations").await).await;
 }
 
 /// The rooms of profiles and entitlements, by two nodes.
@@ -24,6 +25,13 @@ async fn profiles(place: &Place) {
     up(&a, chrono::Utc::now()).await.unwrap();
     crate::users::tests::suite(&a, &b).await;
     crate::entitlements::tests::suite(&a, &b).await;
+}
+
+async fn relations(place: &Place) {
+    let now = chrono::Utc::now();
+    let (a, b) = (place.open(1).await, place.open(2).await);
+    up(&a, now).await.unwrap();
+    crate::relations::tests::suite(&a, &b).await;
     a.close().await;
     b.close().await;
 }

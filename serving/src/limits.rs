@@ -14,17 +14,17 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// So many in an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PerHour(pub(super) u32);
+pub(crate) struct PerHour(pub(crate) u32);
 
 /// What was asked for how often.
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// When a key has its whole quota again, in microseconds since 1970.
     full_at: Cache<String, i64>,
 }
 
 impl Limits {
     /// None asked so far.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { full_at: Cache::builder().max_capacity(1_000_000).time_to_live(LONGEST).build() }
     }
 
@@ -32,7 +32,7 @@ impl Limits {
     ///
     /// # Errors
     /// In how many seconds there is one again.
-    pub(super) fn take(&self, key: String, PerHour(quota): PerHour, now: DateTime<Utc>) -> Result<(), i64> {
+    pub(crate) fn take(&self, key: String, PerHour(quota): PerHour, now: DateTime<Utc>) -> Result<(), i64> {
         let hour = 3_600_000_000i64;
         let (each, now) = (hour / i64::from(quota.max(1)), now.timestamp_micros());
         let mut wait = 0;
