@@ -32,6 +32,7 @@ pub use self::keys::{KeyInfo, Keys, add_signing_key};
 pub use self::oidc::{NonceRule, OidcConfig};
 pub use self::phone::{Phone, PhoneError};
 pub use self::service::{Asker, Auth, Device, IdToken, Login, LoginKind, OidcLogin, Session, Tokens};
+pub(crate) use self::sms::HandedOver;
 pub(crate) use self::store::{
     ACCOUNTS, CODES, IDENTITIES, OIDC_LOGINS, SESSIONS, SPENT_TOKENS, drop_oidc_tables, drop_tables, oidc_tables, tables,
 };

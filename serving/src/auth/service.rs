@@ -20,7 +20,7 @@ pub use self::logins::{Login, LoginKind};
 pub use self::oidc::{IdToken, OidcLogin};
 use super::oidc::Providers;
 use super::refresh::Refresh;
-use super::sms::{self, Sms};
+use super::sms::{self, HandedOver, Sms};
 use super::store::{self, Entry, Kept, Owned};
 use super::{AuthConfig, AuthError, Chance, Claims, Keys, access};
 use crate::db::{Db, micros, retrying, time};
@@ -40,7 +40,7 @@ pub struct Auth {
     sms: Arc<dyn Sms>,
     providers: Providers,
     chance: Chance,
-    limits: Limits,
+    limits: Arc<Limits>,
     /// Sessions that went on a moment ago.
     live: Cache<i64, ()>,
     /// Who may not log in.
@@ -116,11 +116,16 @@ impl Auth {
             sms,
             providers: Providers::new(&config.oidc)?,
             chance,
-            limits: Limits::new(),
+            limits: Arc::new(Limits::new()),
             withheld: Withheld::default(),
             live: cache(Duration::from_secs(config.check_s)),
             ended: cache(access),
         })
+    }
+
+    /// The same, with codes that are handed over instead of sent.
+    pub(crate) fn handing_over(self, codes: &Arc<HandedOver>) -> Self {
+        Self { sms: Arc::clone(codes) as Arc<dyn Sms>, ..self }
     }
 
     #[cfg(test)]
@@ -139,10 +144,7 @@ impl Auth {
     }
 
     fn limit(&self, what: &str, who: &str, quota: u32, now: DateTime<Utc>) -> Result<(), AuthError> {
-        self.limits.take(format!("{what} {who}"), PerHour(quota), now).map_err(|wait| {
-            metrics::counter!("hongniang_auth_refused_total", "limit" => what.to_owned()).increment(1);
-            AuthError::TooOften(wait)
-        })
+        limit(&self.limits, (what, who), quota, now)
     }
 
     fn hash(&self, purpose: &str, parts: &[&[u8]]) -> String {
@@ -306,6 +308,14 @@ impl Auth {
         self.live.invalidate(&session);
         Ok(())
     }
+}
+
+/// Takes one of a quota.
+fn limit(limits: &Limits, (what, who): (&str, &str), quota: u32, now: DateTime<Utc>) -> Result<(), AuthError> {
+    limits.take(format!("{what} {who}"), PerHour(quota), now).map_err(|wait| {
+        metrics::counter!("hongniang_auth_refused_total", "limit" => what.to_owned()).increment(1);
+        AuthError::TooOften(wait)
+    })
 }
 
 /// What counts as one address: of IPv6 the first 64 bits, which one customer has.

@@ -1,8 +1,9 @@
 //! Whole-system measurements against a running server (freshness, recommend), in this process (stream), of an Arroyo cluster beside it (runtimes), on synthetic people in a node of
-//! their own (scale), of jobs that are killed (parity), or over a lake (query). Load goes to loopback only.
+//! their own (scale), of logins into a node in this process (login), of jobs that are killed (parity), or over a lake (query). Load goes to loopback only.
 
 mod backfill;
 mod freshness;
+mod login;
 mod measure;
 mod parity;
 mod query;
@@ -23,6 +24,7 @@ use serde_json::Value;
 
 pub use self::backfill::backfill;
 pub use self::freshness::{Freshness, PATIENCE, likes, moments};
+pub use self::login::Logins;
 pub use self::measure::{Row, machine};
 pub use self::parity::{Parity, ParityRow, PerSet, parity};
 pub use self::query::{QUERIES, query};

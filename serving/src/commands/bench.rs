@@ -1,4 +1,4 @@
-//! `bench freshness|recommend|stream|runtimes|backfill|parity|query`.
+//! `bench freshness|recommend|login|stream|runtimes|backfill|parity|query`.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use super::verify::VerifyRow;
 use crate::arroyo::Operator;
 use crate::bench::scale::{self, Crowd, Scale};
 use crate::bench::{
-    Freshness, PATIENCE, Parity, Row, Runtimes, Target, backfill, likes, machine, moments, parity, query, recommend, stream,
+    Freshness, Logins, PATIENCE, Parity, Row, Runtimes, Target, backfill, likes, machine, moments, parity, query, recommend, stream,
 };
 use crate::config::DEVELOPMENT_KEY;
 use crate::wiring::PIPELINES;
@@ -35,6 +35,11 @@ pub(super) enum BenchCommand {
     /// The node of `recommend --users`.
     #[command(hide = true, after_help = "Example, after `bench crowd`:\n  hongniang bench node --folder D")]
     Node(NodeArgs),
+    /// Logins by phone and by an OpenID provider under load, into a node in this process with tables of its own.
+    #[command(
+        after_help = "A login by phone is two requests, the code and its use; CPU time and memory are those of node and clients together.\n\nExamples:\n  hongniang bench login\n  hongniang bench login --logins 100000 --clients 256 --format json"
+    )]
+    Login(LoginArgs),
     /// Events from Kafka into features and lake, in this process.
     #[command(after_help = "Example:\n  hongniang bench stream --events 5000000 --people 100000 --format json")]
     Stream(StreamArgs),
@@ -202,6 +207,22 @@ pub(super) struct NodeArgs {
     deck_memory_mb: u64,
 }
 
+/// Flags of `login`.
+#[derive(Debug, Args)]
+pub(super) struct LoginArgs {
+    /// How many people log in by phone, and how many by a provider.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    logins: u64,
+    /// Clients who log in one after the other without a pause.
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    clients: u64,
+    /// Keeps the tables here; without it they go afterwards.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
 /// Flags of `stream`.
 #[derive(Debug, Args)]
 pub(super) struct StreamArgs {
@@ -278,6 +299,10 @@ pub(super) async fn run(global: &Global, command: BenchCommand) -> anyhow::Resul
         BenchCommand::Backfill(args) => {
             let memory = usize::try_from(args.memory_mb << 20).unwrap_or(usize::MAX);
             tell(&[backfill(args.events, args.people, memory, args.parallel).await?], args.report.format)
+        }
+        BenchCommand::Login(args) => {
+            let LoginArgs { logins, clients, keep, report } = args;
+            tell(&Logins { logins, clients, folder: keep }.measure().await?, report.format)
         }
         BenchCommand::Stream(args) => tell(&[stream(args.events, args.people).await?], args.report.format),
         BenchCommand::Query(args) => {

@@ -3,7 +3,7 @@
 use super::Transient;
 
 /// A database failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum DbError {
     /// It cannot be reached or opened.
     #[error("the database {place} cannot be opened: {reason}; check database.url, and whether the server answers")]

@@ -3,6 +3,7 @@
 //! - SQLite in the data folder by default; MySQL, MariaDB, TiDB or PostgreSQL by `database.url`. The same statements run on all: they are
 //!   built with sea-query, numbers are 64-bit, times are microseconds since 1970, and nothing that only one of them has is used.
 //! - A write is durable when its transaction has committed, also over `kill -9` and a power cut (SQLite: `synchronous = FULL`).
+//! - Writers who come at the same time share a commit where they ask for it ([`Db::together`]): each is undone by itself, and told once all are durable.
 //! - Ids are 64-bit, positive and sorted by time ([`Ids`]). Every table of [`TABLES`] that belongs to people has a shard key.
 //! - Tables change by versioned migrations, one node at a time.
 //! - An event that belongs to rows is put into the outbox in their transaction ([`outbox::put`]), and relayed to `inbox` at least once.
@@ -10,6 +11,7 @@
 
 mod config;
 mod error;
+mod group;
 mod ids;
 mod migrate;
 mod open;

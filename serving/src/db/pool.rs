@@ -10,6 +10,7 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{AssertSqlSafe, MySql, Postgres, Sqlite, Transaction};
 use tokio::sync::Notify;
 
+use super::group::Queue;
 use super::{DbError, Ids, Row};
 
 /// How often a checkpoint is tried that readers are in the way of.
@@ -36,6 +37,8 @@ pub struct Db {
     pub(super) outbox: Arc<Notify>,
     /// Where it is, for messages.
     pub(super) place: Arc<str>,
+    /// Where work for a shared commit goes; nothing where the server groups commits by itself.
+    pub(super) queue: Option<Queue>,
 }
 
 #[derive(Clone)]
@@ -96,6 +99,18 @@ macro_rules! read {
     };
 }
 
+impl Pools {
+    /// Begins a transaction; see [`Db::begin`].
+    pub(super) async fn begin(&self, outbox: &Arc<Notify>) -> Result<Tx, DbError> {
+        let inner = match self {
+            Self::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::MySql(pool) => Inner::MySql(pool.begin().await?),
+            Self::Postgres(pool) => Inner::Postgres(pool.begin().await?),
+        };
+        Ok(Tx { inner, outbox: Arc::clone(outbox), put: false })
+    }
+}
+
 impl Db {
     /// Which database it is.
     pub fn kind(&self) -> Kind {
@@ -138,12 +153,7 @@ impl Db {
     /// # Errors
     /// When no connection can be had.
     pub async fn begin(&self) -> Result<Tx, DbError> {
-        let inner = match &self.pools {
-            Pools::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::MySql(pool) => Inner::MySql(pool.begin().await?),
-            Pools::Postgres(pool) => Inner::Postgres(pool.begin().await?),
-        };
-        Ok(Tx { inner, outbox: Arc::clone(&self.outbox), put: false })
+        self.pools.begin(&self.outbox).await
     }
 
     /// One statement in a transaction of its own; how many rows it met.
@@ -229,6 +239,15 @@ impl Tx {
             Inner::Sqlite(tx) => query!(Sqlite, sql, values).execute(&mut **tx).await?.rows_affected(),
             Inner::MySql(tx) => query!(MySql, sql, values).execute(&mut **tx).await?.rows_affected(),
             Inner::Postgres(tx) => query!(Postgres, sql, values).execute(&mut **tx).await?.rows_affected(),
+        })
+    }
+
+    /// A statement without values, prepared once; how many rows it met.
+    pub(super) async fn say(&mut self, sql: &'static str) -> Result<u64, DbError> {
+        Ok(match &mut self.inner {
+            Inner::Sqlite(tx) => sqlx::query::<Sqlite>(sql).execute(&mut **tx).await?.rows_affected(),
+            Inner::MySql(tx) => sqlx::query::<MySql>(sql).execute(&mut **tx).await?.rows_affected(),
+            Inner::Postgres(tx) => sqlx::query::<Postgres>(sql).execute(&mut **tx).await?.rows_affected(),
         })
     }
 

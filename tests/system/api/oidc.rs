@@ -1,5 +1,6 @@
 //! Logins by ID tokens of a real provider on this machine.
 
+mod bench;
 mod http;
 mod provider;
 

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use features::ids::UserId;
+use futures::FutureExt;
 
+use super::people::lets_in;
 use super::{Asker, Auth, Device, Tokens, network};
 use crate::auth::AuthError;
 use crate::auth::oidc::{Somebody, suggestion};
@@ -94,13 +96,19 @@ impl Auth {
         })
     }
 
+    /// Logins that come at the same time share a commit.
     async fn enter_by(&self, shown: &Shown, entry: &Entry, now: DateTime<Utc>) -> Result<((UserId, bool), Told), AuthError> {
-        let mut tx = self.db.begin().await?;
-        shown.spend(&mut tx).await?;
-        let (owned, created) = store::enter(&mut tx, entry).await?;
-        self.lets_in(Some(owned.user_id), now)?;
-        let told = store::tell(&mut tx, owned, &shown.told).await?;
-        tx.commit().await?;
-        Ok(((owned.user_id, created), told))
+        let (shown, entry, withheld) = (shown.clone(), entry.clone(), self.withheld.clone());
+        let work = self.db.together(move |tx| {
+            let work = async move {
+                shown.spend(tx).await?;
+                let (owned, created) = store::enter(tx, &entry).await?;
+                lets_in(&withheld, owned.user_id, now)?;
+                let told = store::tell(tx, owned, &shown.told).await?;
+                Ok(((owned.user_id, created), told))
+            };
+            work.boxed()
+        });
+        work.await
     }
 }

@@ -8,19 +8,19 @@ use super::{Auth, AuthError};
 use crate::db::micros;
 use crate::state::Withheld;
 
+/// Whether the owner of a login may log in: to be asked once it is proven that it is theirs, so that nobody else learns it.
+///
+/// # Errors
+/// When they are banned.
+pub(super) fn lets_in(withheld: &Withheld, user: UserId, now: DateTime<Utc>) -> Result<(), AuthError> {
+    if withheld.contains(user, now) { Err(AuthError::Banned) } else { Ok(()) }
+}
+
 impl Auth {
     /// Those who are withheld may not log in.
     #[must_use]
     pub fn heed(self, withheld: Withheld) -> Self {
         Self { withheld, ..self }
-    }
-
-    /// Whether the owner of a login, if it has one, may log in: to be asked once it is proven that it is theirs, so that nobody else learns it.
-    ///
-    /// # Errors
-    /// When they are banned.
-    pub(super) fn lets_in(&self, known: Option<UserId>, now: DateTime<Utc>) -> Result<(), AuthError> {
-        if known.is_some_and(|user| self.withheld.contains(user, now)) { Err(AuthError::Banned) } else { Ok(()) }
     }
 
     /// Ends every session of a person: none of their tokens is good from now on. How many there were.

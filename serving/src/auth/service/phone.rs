@@ -1,10 +1,14 @@
 //! Logins by a code that comes to a phone.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use features::ids::UserId;
+use futures::FutureExt;
 use subtle::ConstantTimeEq;
 
-use super::{Asker, Auth, Device, PHONE, Tokens, network};
+use super::people::lets_in;
+use super::{Asker, Auth, Device, PHONE, Tokens, limit, network};
 use crate::auth::sms::Message;
 use crate::auth::store::{self, Code, Entry};
 use crate::auth::{AuthError, Phone, PhoneError};
@@ -76,17 +80,25 @@ impl Auth {
         Ok(codes.lives_s)
     }
 
+    /// Codes that are asked for at the same time share a commit.
     async fn keep_code(&self, phone_hash: &str, kept: &Code, now: DateTime<Utc>) -> Result<(), AuthError> {
-        let mut tx = self.db.begin().await?;
-        if let Some(before) = store::code(&mut tx, phone_hash).await? {
-            let pause = before.sent_at + self.config.codes.pause_s * 1_000_000 - micros(now);
-            if pause > 0 {
-                return Err(AuthError::TooOften(pause / 1_000_000 + 1));
-            }
-        }
-        self.limit("codes of number", phone_hash, self.config.codes.per_number, now)?;
-        store::put_code(&mut tx, phone_hash, kept).await?;
-        Ok(tx.commit().await?)
+        let (limits, codes) = (Arc::clone(&self.limits), &self.config.codes);
+        let (pause_s, per_number, phone_hash, kept) = (codes.pause_s, codes.per_number, phone_hash.to_owned(), kept.clone());
+        let work = self.db.together(move |tx| {
+            let work = async move {
+                let before = store::code(tx, &phone_hash).await?;
+                if let Some(before) = &before {
+                    let pause = before.sent_at + pause_s * 1_000_000 - kept.sent_at;
+                    if pause > 0 {
+                        return Err(AuthError::TooOften(pause / 1_000_000 + 1));
+                    }
+                }
+                limit(&limits, ("codes of number", &phone_hash), per_number, now)?;
+                Ok(store::put_code(tx, &phone_hash, &kept, before.is_some()).await?)
+            };
+            work.boxed()
+        });
+        work.await
     }
 
     fn new_code(&self) -> Result<String, AuthError> {
@@ -121,12 +133,20 @@ impl Auth {
         self.entered(&entry, &refresh, entered, now)
     }
 
+    /// Logins that come at the same time share a commit.
     async fn log_in(&self, given: &Given, entry: &Entry, now: DateTime<Utc>) -> Result<Option<(UserId, bool)>, AuthError> {
-        let mut tx = self.db.begin().await?;
-        let right = given.take(&mut tx).await?;
-        let entered = if right { Some(store::enter(&mut tx, entry).await?) } else { None };
-        self.lets_in(entered.map(|(owned, _)| owned.user_id), now)?;
-        tx.commit().await?;
-        Ok(entered.map(|(owned, created)| (owned.user_id, created)))
+        let (given, entry, withheld) = (given.clone(), entry.clone(), self.withheld.clone());
+        let work = self.db.together(move |tx| {
+            let work = async move {
+                if !given.take(tx).await? {
+                    return Ok(None); // and the attempt is counted
+                }
+                let (owned, created) = store::enter(tx, &entry).await?;
+                lets_in(&withheld, owned.user_id, now)?;
+                Ok(Some((owned.user_id, created)))
+            };
+            work.boxed()
+        });
+        work.await
     }
 }

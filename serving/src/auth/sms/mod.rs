@@ -1,5 +1,6 @@
 //! Who sends codes.
 
+mod handed_over;
 mod tencent;
 mod webhook;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+pub(crate) use self::handed_over::HandedOver;
 use self::tencent::Tencent;
 use self::webhook::Webhook;
 use super::Phone;

@@ -1,9 +1,13 @@
 //! What every database must do.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use features::event::{Event, PresenceEvent, PresenceKind};
 use features::ids::{EventId, UserId, derived_event_id};
+use futures::FutureExt;
 use sea_query::{Alias, Expr, ExprTrait, OnConflict, Query, Value};
+use tokio::sync::Notify;
 
 use super::super::schema::{index, long_text, number, opt_number, table, text};
 use super::super::*;
@@ -13,6 +17,7 @@ use super::Place;
 pub(super) async fn run(place: impl AsyncFn(&'static str) -> Place) {
     values(&place("layer_values").await).await;
     transactions(&place("layer_transactions").await).await;
+    together(&place("layer_together").await).await;
     migrations(&place("layer_migrations").await).await;
     outbox(&place("layer_outbox").await).await;
     profiles(&place("room_profiles").await).await;
@@ -121,6 +126,95 @@ async fn transactions(place: &Place) {
     assert_eq!(db.one(&select("counter")).await.unwrap().unwrap().int("n").unwrap(), 100);
     other.close().await;
     db.close().await;
+}
+
+/// How many rows there are whose name begins so.
+async fn rows(db: &Db, begins: &str) -> usize {
+    let mut all = Query::select();
+    all.columns(["name"].map(Alias::new)).from(Alias::new("probe")).and_where(col("name").like(format!("{begins}%")));
+    db.all(&all).await.unwrap().len()
+}
+
+/// Work of others that fails, is refused or panics changes nothing for those who share a transaction with it.
+async fn together(place: &Place) {
+    let db = place.open(1).await;
+    probe(&db).await;
+    db.run(&insert(1, "taken", "", None, None)).await.unwrap();
+    let write = |n: i64| {
+        let db = db.clone();
+        async move {
+            let done: Result<i64, DbError> = db
+                .together(move |tx| {
+                    let work = async move {
+                        tx.run(&insert(100 + n, &format!("row {n}"), "", None, None)).await?;
+                        match n % 5 {
+                            1 => Err(DbError::Unexpected("the test says so".to_owned())),
+                            2 => Err(tx.run(&insert(1, "taken", "", None, None)).await.unwrap_err()),
+                            3 => panic!("the test says so"),
+                            _ => Ok(n),
+                        }
+                    };
+                    work.boxed()
+                })
+                .await;
+            // What somebody was told of is there for everybody.
+            assert_eq!(done.is_ok(), db.one(&select(&format!("row {n}"))).await.unwrap().is_some(), "{n}: {done:?}");
+            (n, done)
+        }
+    };
+    // Of those who panic servers take the whole task; there they are not tried.
+    let all = (0..300).filter(|n| db.kind() == Kind::Sqlite || n % 5 != 3);
+    for (n, done) in futures::future::join_all(all.map(write)).await {
+        match n % 5 {
+            1 => assert!(matches!(done, Err(DbError::Unexpected(_)))),
+            2 => assert!(matches!(done, Err(DbError::Duplicate)), "{done:?}"),
+            3 => assert!(matches!(done, Err(DbError::Failed(_))), "{done:?}"),
+            _ => assert_eq!(done.unwrap(), n),
+        }
+    }
+    assert_eq!(rows(&db, "row").await, 120);
+    // Whoever goes away while they wait has done their work all the same, or not at all; the next ones are not held up.
+    let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (began, goes) = (Arc::clone(&begun), Arc::clone(&go));
+    let slow = db.clone();
+    let first = tokio::spawn(async move {
+        let work = slow.together(move |tx| {
+            let work = async move {
+                began.notify_one();
+                goes.notified().await;
+                tx.run(&insert(1_000, "many 0", "", None, None)).await
+            };
+            work.boxed()
+        });
+        work.await
+    });
+    begun.notified().await;
+    if db.kind() == Kind::Sqlite {
+        let follower = |n: i64| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                db.together(move |tx| async move { tx.run(&insert(1_000 + n, &format!("many {n}"), "", None, None)).await }.boxed()).await
+            })
+        };
+        let followers: Vec<_> = (1..=20).map(follower).collect();
+        let queued = db.queue.as_ref().unwrap();
+        while queued.max_capacity() - queued.capacity() < 20 {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        followers[0].abort();
+        go.notify_one();
+        first.await.unwrap().unwrap();
+        assert_eq!(rows(&db, "many").await, 21, "all who waited share one commit");
+        for follower in followers.into_iter().skip(1) {
+            assert_eq!(follower.await.unwrap().unwrap(), 1);
+        }
+    } else {
+        go.notify_one();
+        first.await.unwrap().unwrap();
+    }
+    db.close().await;
+    let closed: Result<u64, DbError> = db.together(|tx| async move { tx.run(&insert(9, "late", "", None, None)).await }.boxed()).await;
+    assert!(matches!(closed, Err(DbError::Busy)), "{closed:?}");
 }
 
 async fn one_more(db: &Db) -> Result<(), DbError> {
