@@ -94,6 +94,11 @@ impl Act {
     pub const fn done(actor: Actor, subject: UserId, what: &'static str) -> Self {
         Self { actor, subject: Some(subject), what, outcome: "done", address: None, details: Value::Null }
     }
+
+    /// Something that was done and is about no person.
+    pub const fn of_nobody(actor: Actor, what: &'static str, details: Value) -> Self {
+        Self { actor, subject: None, what, outcome: "done", address: None, details }
+    }
 }
 
 /// An entry as it is told.
@@ -130,8 +135,16 @@ fn cut(address: IpAddr) -> String {
 /// # Errors
 /// When the database fails.
 pub async fn put(tx: &mut Tx, db: &Db, act: &Act, now: DateTime<Utc>) -> Result<(), DbError> {
+    put_as(tx, db.ids.next(now), act, now).await
+}
+
+/// The same by the id of what was made by the act: ids of all tables differ.
+///
+/// # Errors
+/// When the database fails.
+pub async fn put_as(tx: &mut Tx, id: i64, act: &Act, now: DateTime<Utc>) -> Result<(), DbError> {
     let values = [
-        db.ids.next(now).into(),
+        id.into(),
         micros(now).into(),
         act.actor.kind().into(),
         act.actor.id().into(),

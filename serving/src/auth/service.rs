@@ -23,6 +23,7 @@ use super::refresh::Refresh;
 use super::sms::{self, HandedOver, Sms};
 use super::store::{self, Entry, Kept, Owned};
 use super::{AuthConfig, AuthError, Chance, Claims, Keys, access};
+use crate::audit::{self, Act, Actor};
 use crate::db::{Db, micros, retrying, time};
 use crate::limits::{Limits, PerHour};
 use crate::state::Withheld;
@@ -248,10 +249,11 @@ impl Auth {
         if retried && same(&kept.previous_hash, &old) && same(&kept.refresh_hash, &new) {
             return self.tokens(&kept, &next, now);
         }
-        match self.end_session(kept.user_id, kept.id, now).await {
+        match self.end(kept.user_id, kept.id, now).await {
             Ok(()) | Err(AuthError::NoSession) => {}
             Err(error) => return Err(error),
         }
+        audit::note(&self.db, &Act::done(Actor::System, kept.user_id, "refresh_token_reused"), now).await?;
         metrics::counter!("hongniang_auth_reused_total").increment(1);
         tracing::warn!(session = kept.id, "a refresh token was used twice; its session is ended");
         Err(AuthError::Reused)
@@ -296,10 +298,7 @@ impl Auth {
     }
 
     /// Ends a session of a person: none of its tokens is good from now on.
-    ///
-    /// # Errors
-    /// When there is no such session of theirs that goes on, or the database fails.
-    pub async fn end_session(&self, user_id: UserId, session: i64, now: DateTime<Utc>) -> Result<(), AuthError> {
+    async fn end(&self, user_id: UserId, session: i64, now: DateTime<Utc>) -> Result<(), AuthError> {
         let ended = store::end(&self.db, session, user_id, micros(now)).await?;
         if !ended {
             return Err(AuthError::NoSession);

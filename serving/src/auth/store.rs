@@ -5,9 +5,10 @@ mod logins;
 use features::ids::UserId;
 use sea_query::{Alias, Expr, ExprTrait, Order};
 
+use crate::audit::{self, Act, Actor};
 use crate::db::schema::{drop_table, index, number, opt_number, table, text};
 use crate::db::statement::{col, delete, insert, select, update};
-use crate::db::{Db, DbError, Kind, Row, Step, Tx, key, user};
+use crate::db::{Db, DbError, Kind, Row, Step, Tx, key, time, user};
 
 pub(super) use self::logins::{
     Entry, LoginRow, Owned, Told, count, drop_login, enter, lock_account, login, logins, new_login, spend, tell,
@@ -159,7 +160,7 @@ fn kept(row: &Row) -> Result<Kept, DbError> {
     })
 }
 
-/// A new session; those of the person that expired go, unless it is the first.
+/// A new session, with its entry in the audit log; those of the person that expired go, unless it is the first.
 pub(super) async fn put_session(tx: &mut Tx, s: &Kept, is_first: bool) -> Result<(), DbError> {
     if !is_first {
         let mut over = delete(SESSIONS);
@@ -179,7 +180,8 @@ pub(super) async fn put_session(tx: &mut Tx, s: &Kept, is_first: bool) -> Result
         s.refreshed_at.into(),
     ];
     tx.run(&insert(SESSIONS, COLUMNS, values)).await?;
-    Ok(())
+    // Whatever proves who somebody is, a login makes a session.
+    audit::put_as(tx, s.id, &Act::done(Actor::Person(s.user_id), s.user_id, "login"), time(s.created_at)).await
 }
 
 /// A session, locked for change.

@@ -17,7 +17,7 @@ pub(super) struct AuditArgs {
     /// By or about this person: a user id, or a pseudonym.
     #[arg(long, value_name = "USER")]
     user: Option<String>,
-    /// Of this act: erasure_requested, erasure_done, export, ban, ban_lifted, review_dismissed, review_warned.
+    /// Of this act: login, session_ended, sessions_ended, refresh_token_reused, key_rotated, erasure_requested, erasure_done, export, ban, ban_lifted, review_dismissed, review_warned.
     #[arg(long, value_name = "ACT")]
     act: Option<String>,
     /// Not before this time.

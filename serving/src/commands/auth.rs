@@ -1,11 +1,14 @@
 //! `auth keys|rotate`.
 
+use anyhow::Context;
 use chrono::{TimeDelta, Utc};
 use clap::{Args, Subcommand};
 
 use super::Global;
 use super::report::{ReportArgs, print, say};
+use crate::audit::{self, Act, Actor};
 use crate::auth::{Keys, add_signing_key, system_chance};
+use crate::db::{self, Db};
 
 /// The keys of logins.
 #[derive(Debug, Subcommand)]
@@ -29,7 +32,7 @@ pub(super) struct RotateArgs {
     after_h: i64,
 }
 
-pub(super) fn run(global: &Global, command: AuthCommand) -> anyhow::Result<()> {
+pub(super) async fn run(global: &Global, command: AuthCommand) -> anyhow::Result<()> {
     let config = global.load()?;
     let folder = config.auth.folder(&config.data_dir);
     let (now, chance) = (Utc::now(), system_chance());
@@ -39,6 +42,13 @@ pub(super) fn run(global: &Global, command: AuthCommand) -> anyhow::Result<()> {
         AuthCommand::Rotate(args) => {
             let since = now + TimeDelta::hours(args.after_h);
             let file = add_signing_key(&folder, since, &chance)?;
+            let db = Db::open(&config.database, &config.data_dir).await?;
+            db::prepare(&db, &config.database, now).await?;
+            let details = serde_json::json!({"signs_from": since});
+            let act = Act::of_nobody(Actor::Operator, "key_rotated", details);
+            let noted = audit::note(&db, &act, now).await;
+            db.close().await;
+            noted.context("the key is made, but the audit log could not be written")?;
             say(format_args!(
                 "{} signs from {} on, on nodes that are started again before",
                 file.display(),

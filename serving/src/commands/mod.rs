@@ -204,7 +204,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Reviews(command) => reviews::run(&global, command).await?,
         Command::Audit(args) => audit::run(&global, args).await?,
         Command::Forget(args) => forget::run(&global, args).await?,
-        Command::Auth(command) => auth::run(&global, command)?,
+        Command::Auth(command) => auth::run(&global, command).await?,
         Command::Query(args) => query::run(&global, args).await?,
         Command::Dataset(args) => dataset::run(&global, args).await?,
         Command::Score(args) => score::run(&global, args).await?,

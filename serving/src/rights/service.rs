@@ -4,7 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use features::event::{Event, ProfileEvent, ProfileKind};
 use features::ids::{EventId, UserId};
 
-use super::receipt::Erasure;
+use super::places::Place;
+use super::receipt::{Erasure, Receipt};
 use super::store::{self, New};
 use crate::audit::{self, Act, Actor};
 use crate::db::{self, Db, DbError, people};
@@ -51,11 +52,13 @@ async fn begin(
     let known = store::token_of(db, user).await?;
     let token = known.clone().unwrap_or_else(|| EventId::now_v7().to_string());
     let mut tx = db.begin().await?;
-    people::erase(&mut tx, db, user, now).await?;
+    let gone = people::erase(&mut tx, db, user, now).await?;
     if known.is_some() {
         store::hurry(&mut tx, user, due).await?;
     } else {
-        let new = New { id: db.ids.next(now), token: &token, user, hash, asked_by, requested_at: now, due_at: due };
+        let mut receipt = Receipt { people: 1, ..Receipt::default() };
+        receipt.add(Place::Tables.name(), &gone.into_iter().map(|(table, rows)| (table.to_owned(), rows)).collect());
+        let new = New { receipt, id: db.ids.next(now), token: &token, user, hash, asked_by, requested_at: now, due_at: due };
         store::put(&mut tx, &new).await?;
         let actor = match asked_by {
             "person" => Actor::Person(user),

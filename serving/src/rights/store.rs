@@ -51,6 +51,8 @@ pub(super) struct New<'a> {
     pub(super) asked_by: &'static str,
     pub(super) requested_at: DateTime<Utc>,
     pub(super) due_at: DateTime<Utc>,
+    /// What went with the request.
+    pub(super) receipt: Receipt,
 }
 
 fn receipt(row: &Row) -> Result<Receipt, DbError> {
@@ -71,7 +73,7 @@ pub(super) async fn put(tx: &mut Tx, new: &New<'_>) -> Result<(), DbError> {
         Stage::Waiting.name().into(),
         micros(new.requested_at).into(),
         micros(new.due_at).into(),
-        json(&Receipt::default()).into(),
+        json(&new.receipt).into(),
     ];
     let columns = ["id", "token", "person", "person_hash", "asked_by", "state", "requested_at", "due_at", "receipt"];
     tx.run(&insert(ERASURES, columns, values)).await.map(drop)

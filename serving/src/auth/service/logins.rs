@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use features::ids::UserId;
 
 use super::{Asker, Auth, IdToken, PHONE};
+use crate::audit::{self, Act, Actor};
 use crate::auth::store::{self, LoginRow, Owned};
 use crate::auth::{AuthError, Phone};
 use crate::db::{Tx, micros, retrying, time};
@@ -125,10 +126,10 @@ impl Auth {
     /// When the session is not fresh, there is no such login of theirs, or it is their last one.
     pub async fn unlink(&self, caller: (UserId, i64), id: i64, now: DateTime<Utc>) -> Result<(), AuthError> {
         self.must_be_fresh(caller, now).await?;
-        retrying(|| self.remove(caller.0, id)).await
+        retrying(|| self.remove(caller.0, id, now)).await
     }
 
-    async fn remove(&self, user_id: UserId, id: i64) -> Result<(), AuthError> {
+    async fn remove(&self, user_id: UserId, id: i64, now: DateTime<Utc>) -> Result<(), AuthError> {
         let mut tx = self.db.begin().await?;
         store::lock_account(&mut tx, user_id).await?;
         match store::count(&mut tx, user_id, id).await? {
@@ -137,6 +138,7 @@ impl Auth {
             (_, true) => {}
         }
         store::drop_login(&mut tx, user_id, id).await?;
+        audit::put(&mut tx, &self.db, &Act::done(Actor::Person(user_id), user_id, "login_unlinked"), now).await?;
         Ok(tx.commit().await?)
     }
 }
@@ -155,5 +157,6 @@ async fn link(tx: &mut Tx, new: Owned, (provider, subject): (&str, &str), at: i6
         return Err(AuthError::TooManyLogins(MOST));
     }
     store::new_login(tx, new, (provider, subject), at).await?;
+    audit::put_as(tx, new.id, &Act::done(Actor::Person(new.user_id), new.user_id, "login_linked"), time(at)).await?;
     Ok(new.id)
 }

@@ -5,6 +5,7 @@ use features::ids::UserId;
 
 use super::super::store;
 use super::{Auth, AuthError};
+use crate::audit::{self, Act, Actor};
 use crate::db::micros;
 use crate::state::Withheld;
 
@@ -23,6 +24,15 @@ impl Auth {
         Self { withheld, ..self }
     }
 
+    /// Ends a session of a person, by themselves: none of its tokens is good from now on.
+    ///
+    /// # Errors
+    /// When there is no such session of theirs that goes on, or the database fails.
+    pub async fn end_session(&self, user_id: UserId, session: i64, now: DateTime<Utc>) -> Result<(), AuthError> {
+        self.end(user_id, session, now).await?;
+        Ok(audit::note(&self.db, &Act::done(Actor::Person(user_id), user_id, "session_ended"), now).await?)
+    }
+
     /// Ends every session of a person: none of their tokens is good from now on. How many there were.
     ///
     /// # Errors
@@ -34,7 +44,7 @@ impl Auth {
             let mut met = 0;
             for session in some {
                 // Whoever ends it at the same time has done it.
-                match self.end_session(user_id, session.id, now).await {
+                match self.end(user_id, session.id, now).await {
                     Ok(()) => met += 1,
                     Err(AuthError::NoSession) => {}
                     Err(error) => return Err(error),
@@ -42,9 +52,14 @@ impl Auth {
             }
             ended += met;
             if met == 0 {
-                return Ok(ended);
+                break;
             }
         }
+        if ended > 0 {
+            let act = Act { details: serde_json::json!({"sessions": ended}), ..Act::done(Actor::System, user_id, "sessions_ended") };
+            audit::note(&self.db, &act, now).await?;
+        }
+        Ok(ended)
     }
 
     /// What stands for a person where they must not be named: the same text each time, and nobody without the secret of the deployment can tell whose it is.
