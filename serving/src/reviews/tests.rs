@@ -104,7 +104,7 @@ async fn a_ban_survives_a_restart_ends_by_itself_and_can_be_lifted() {
     look(&db, &withheld, later).await.unwrap();
     assert!(!withheld.contains(UserId(8), later));
     // Whoever is erased takes their rows along, as subject and as reporter.
-    assert_eq!(db::people::count(&db, UserId(1)).await.unwrap(), [("reports", 2)].into());
+    assert_eq!(db::people::count(&db, UserId(1)).await.unwrap(), [("review_reports", 2)].into());
     let of_nine = db::people::rows(&db, UserId(9)).await.unwrap();
     assert_eq!((of_nine["bans"].len(), of_nine["reviews"][0]["state"].clone()), (1, json!("banned")));
 }

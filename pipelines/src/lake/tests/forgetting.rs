@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use features::event::Event;
 use features::ids::UserId;
 use object_store::ObjectStore;
+use serde_json::Value;
 
 use super::super::files::Files;
 use super::super::forget::forget_in;
@@ -23,9 +24,17 @@ fn names(people: &[UserId]) -> Names {
     Names::new(people, |_, _: &HashSet<u64>| false)
 }
 
-/// Whether an event names somebody, as its JSON says.
+/// Whether an event names somebody, as its JSON says. A Moment may have the number of a person.
 fn about(event: &Event, user: UserId) -> bool {
-    String::from_utf8(event.encode()).unwrap().contains(&format!("\"{user}\""))
+    fn named(value: &Value, user: &str) -> bool {
+        match value {
+            Value::Object(fields) => fields.iter().any(|(name, value)| name != "moment_id" && named(value, user)),
+            Value::Array(values) => values.iter().any(|value| named(value, user)),
+            Value::String(text) => text == user,
+            _ => false,
+        }
+    }
+    named(&serde_json::from_slice(&event.encode()).unwrap(), &user.to_string())
 }
 
 /// Whom most events are about.

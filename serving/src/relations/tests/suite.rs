@@ -201,7 +201,7 @@ async fn quotas(r: &Relations) {
     let likes: Vec<Deed> = (0..5).map(|n| deed(&format!("q {n}"), Act::Like, 7_000, 7_001 + n, 0)).collect();
     let done = r.act_all(&likes, at(1_000)).await.unwrap();
     assert_eq!(done.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, true, false, false]);
-    assert_eq!(done[4], Err(Refused::Spent(7)));
+    assert_eq!(done[4], Err(Refused::Quota(7)));
     assert_eq!(whole(&r, 7_000, List::Following, 10).await.len(), 3);
     assert!(one(&r, deed("q block", Act::Block, 7_000, 7_009, 1)).await.is_ok(), "asked of likes and the like only");
     for _ in 0..5 {
