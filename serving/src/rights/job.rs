@@ -8,7 +8,7 @@ use features::ids::{EventId, UserId};
 use pipelines::ownership::owned;
 use pipelines::supervisor::{JobContext, JobError};
 
-use super::places::{Place, Places};
+use super::places::{Found, Place, Places};
 use super::service::erased;
 use super::store::{self, Open};
 use crate::audit::{self, Act, Actor};
@@ -23,6 +23,8 @@ pub const WITHHELD: &str = "erasing";
 
 /// How often it is looked whether an erasure is due.
 const ROUND: Duration = Duration::from_secs(1);
+/// After so long it is told that a place is not emptied yet.
+const LONG: Duration = Duration::from_secs(120);
 /// How often it is looked who is being erased: for so long another node may show somebody.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -63,6 +65,19 @@ impl Eraser {
         }
     }
 
+    /// Empties a place, and says so when that takes long: somebody who must read or forget may not run.
+    async fn patiently(&self, place: Place, who: &[UserId], round: &str) -> Result<Found, JobError> {
+        let mut doing = std::pin::pin!(self.places.erase(place, who, round));
+        loop {
+            tokio::select! {
+                done = &mut doing => return done,
+                () = tokio::time::sleep(LONG) => {
+                    tracing::warn!(place = place.name(), people = who.len(), "an erasure still waits here; do all jobs run, somewhere? See GET /v1/jobs");
+                }
+            }
+        }
+    }
+
     /// Erases people from every place, and looks everywhere whether it is so.
     async fn sweep(&self, mut due: Vec<Open>, clock: fn() -> DateTime<Utc>) -> Result<(), JobError> {
         let mut who: Vec<UserId> = due.iter().map(|one| one.user).collect();
@@ -74,7 +89,7 @@ impl Eraser {
         let events: Vec<_> = who.iter().map(|user| erased(*user, EventId::now_v7(), begun, None)).collect();
         self.sink.publish(&events).await.map_err(failed("publish that people are erased"))?;
         for place in Place::ALL {
-            let gone = self.places.erase(place, &who, &round).await?;
+            let gone = self.patiently(place, &who, &round).await?;
             tracing::debug!(place = place.name(), people = who.len(), ?gone, "erased");
             for one in &mut due {
                 one.receipt.people = who.len() as u64;
@@ -95,6 +110,7 @@ impl Eraser {
             audit::note(&self.places.db, &act, clock()).await.map_err(failed("note an erasure"))?;
         }
         self.places.db.checkpoint().await.map_err(failed("empty the write-ahead log of the database"))?;
+        metrics::counter!("hongniang_erasures_total").increment(due.len() as u64);
         tracing::info!(people = who.len(), took_s = (clock() - begun).num_seconds(), "erased from every place");
         Ok(())
     }

@@ -8,6 +8,7 @@ use sea_query::ExprTrait;
 use super::receipt::{Receipt, Stage};
 use super::store;
 use super::{erasure, look, request_by_operator};
+use crate::audit;
 use crate::db::statement::{col, insert, select};
 use crate::db::{self, Db, outbox, people};
 use crate::state::Withheld;
@@ -82,7 +83,11 @@ async fn an_erasure_takes_rows_at_once_and_forgets_whom_it_was_about() {
     let mut left = select("erasures", ["id"]);
     left.and_where(col("person").is_not_null());
     assert!(db.all(&left).await.unwrap().is_empty());
-    // Nor is it in the file, or in the log beside it.
+    // The act stays, about a pseudonym.
+    let mut tx = db.begin().await.unwrap();
+    assert_eq!(audit::forget(&mut tx, ann, "pseudonym").await.unwrap(), 1);
+    tx.commit().await.unwrap();
+    // Nor is the id in the file, or in the log beside it.
     db.checkpoint().await.unwrap();
     db.close().await;
     for entry in std::fs::read_dir(folder.path()).unwrap() {

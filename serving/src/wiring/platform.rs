@@ -150,6 +150,14 @@ pub(super) fn node_state(config: &Config) -> anyhow::Result<SnapshotStore> {
     Ok(SnapshotStore::open(&config.data_dir.join("state").display().to_string())?)
 }
 
+/// Who is shown to nobody from the first answer on.
+async fn withheld(db: &Db) -> anyhow::Result<Withheld> {
+    let withheld = Withheld::default();
+    rights::look(db, &withheld).await?;
+    reviews::look(db, &withheld, Utc::now()).await?;
+    Ok(withheld)
+}
+
 impl Platform {
     /// Starts everything that `config` asks for, and those of [`super::PIPELINES`] that are named.
     ///
@@ -165,12 +173,10 @@ impl Platform {
         let db = Db::open(&config.database, &config.data_dir).await?;
         db::prepare(&db, &config.database, Utc::now()).await?;
         let auth = Auth::open(db.clone(), &config.auth, &config.data_dir, system_chance(), Utc::now())?;
-        let withheld = Withheld::default();
+        let withheld = withheld(&db).await?;
         let auth = auth.heed(withheld.clone());
         // What was acknowledged before the start is in the log, or in the file beside it, before the ledger is read from there.
         db::outbox::relay(&db, &sink, Utc::now()).await?;
-        rights::look(&db, &withheld).await?;
-        reviews::look(&db, &withheld, Utc::now()).await?;
         let stop = CancellationToken::new();
         let supervisor = Arc::new(Supervisor::new(stop.clone(), Utc::now));
         let (table_done, table) = watch::channel(false);
