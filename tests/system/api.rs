@@ -5,6 +5,7 @@ mod bad_input;
 mod contract;
 mod features;
 mod fresh;
+mod friends;
 mod journeys;
 mod logins;
 mod moderation;

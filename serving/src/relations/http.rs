@@ -320,8 +320,9 @@ async fn list(app: &App, caller: Caller, id: &str, wanted: Wanted, list: List) -
         let page = app.relations.list(user, list, after, limit - items.len()).await?;
         after = page.entries.last().map(|entry| entry.place).or(after);
         (total, more) = (page.counts.of(list), page.more);
-        // Whoever was erased is shown to nobody; one's own blocks are one's own word, and can be taken back.
-        let here = page.entries.iter().filter(|Entry { user, .. }| app.knows(*user));
+        // Whoever was erased is shown to nobody, and who has hidden is in no list; one's own blocks are one's own word, and can be taken back.
+        let shown = |other| if list == List::Blocked { app.knows(other) } else { app.lists(user, other) };
+        let here = page.entries.iter().filter(|entry| shown(entry.user));
         items.extend(here.map(|entry| Listed { user_id: entry.user, since: entry.since }));
         if !more || items.len() >= limit {
             break;
