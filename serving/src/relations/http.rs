@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Counts, Entry, List, Place};
+use super::{Counts, List, Place};
 use crate::http::{ApiError, Body, Caller, EventIds, Params, Part, Problem, RequestId, TwoParts};
 use crate::state::App;
 

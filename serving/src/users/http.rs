@@ -47,7 +47,10 @@ struct Asked {
 
 async fn change(app: &App, user_id: UserId, asked: Asked) -> Result<Response, ApiError> {
     if app.withheld.is_erasing(user_id) {
-        return Err(ApiError::Unavailable("this person is being erased; a new profile may be made when that is done".to_owned()));
+        return Err(ApiError::Conflict(
+            "being_erased",
+            "this person is being erased; a new profile may be made when that is done".to_owned(),
+        ));
     }
     let now = app.now();
     let conditions = Conditions::of(&asked.headers);
@@ -64,7 +67,7 @@ async fn change(app: &App, user_id: UserId, asked: Asked) -> Result<Response, Ap
 /// and people do not set it, nor `banned`, `virtual` and `verified`. `If-Match` with the `ETag` of an answer before refuses to write over what was changed
 /// since then, `If-None-Match: *` over anything.
 #[utoipa::path(put, path = "/v1/users/{id}", tag = "users", security(("service_key" = []), ("user_token" = [])), params(("id" = String, Path, description = "User id")), request_body = Profile, responses(
-    (status = 200, body = OwnProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = OwnProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 async fn put_user(
     State(app): State<App>,
     caller: Caller,
@@ -81,7 +84,7 @@ async fn put_user(
 /// Changes some fields of a profile by a JSON merge patch (RFC 7396): what is named is replaced, `null` takes away, the rest stays. Rules and conditions are those of
 /// PUT.
 #[utoipa::path(patch, path = "/v1/users/{id}", tag = "users", security(("service_key" = []), ("user_token" = [])), params(("id" = String, Path, description = "User id")), request_body(content = Object, content_type = "application/merge-patch+json"), responses(
-    (status = 200, body = OwnProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = OwnProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 async fn patch_user(
     State(app): State<App>,
     caller: Caller,
@@ -132,7 +135,7 @@ async fn get_me(State(app): State<App>, caller: Caller, headers: HeaderMap) -> R
 
 /// Makes or replaces the caller's own profile, as PUT /v1/users/{id} does.
 #[utoipa::path(put, path = "/v1/me", tag = "users", security(("user_token" = [])), request_body = Profile, responses(
-    (status = 200, body = OwnProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = OwnProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 async fn put_me(
     State(app): State<App>,
     caller: Caller,
@@ -146,7 +149,7 @@ async fn put_me(
 
 /// Changes some fields of the caller's own profile by a JSON merge patch (RFC 7396), as PATCH /v1/users/{id} does.
 #[utoipa::path(patch, path = "/v1/me", tag = "users", security(("user_token" = [])), request_body(content = Object, content_type = "application/merge-patch+json"), responses(
-    (status = 200, body = OwnProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = OwnProfile), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 async fn patch_me(
     State(app): State<App>,
     caller: Caller,

@@ -11,8 +11,8 @@ use super::logins::{Inbox, ask, log_in};
 /// Operations that anybody may call. What is added here is public: think twice.
 const PUBLIC: [&str; 6] = [
     "GET /.well-known/jwks.json",
-    "POST /v1/auth/oidc/{provider}",
     "GET /v1/erasures/{id}",
+    "POST /v1/auth/oidc/{provider}",
     "POST /v1/auth/phone/code",
     "POST /v1/auth/phone/verify",
     "POST /v1/auth/refresh",
