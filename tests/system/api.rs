@@ -14,5 +14,6 @@ mod outage;
 mod places;
 mod profiles;
 mod random;
+mod relations;
 mod reviews;
 mod rights;

@@ -21,6 +21,7 @@ mod moderate;
 mod off_policy;
 mod pipeline;
 mod query;
+mod relations;
 mod replay;
 pub mod report;
 mod reviews;
@@ -135,6 +136,9 @@ enum Command {
     Reviews(reviews::ReviewsCommand),
     /// Security-relevant acts: who did what about whom.
     Audit(audit::AuditArgs),
+    /// Who follows, befriends and blocks whom, in the database: rebuild.
+    #[command(subcommand)]
+    Relations(relations::RelationsCommand),
     /// The keys that sign access tokens.
     #[command(subcommand)]
     Auth(auth::AuthCommand),
@@ -149,7 +153,7 @@ enum Command {
     /// How good the matching is, on what really happened.
     #[command(subcommand)]
     Eval(eval::EvalCommand),
-    /// Measures the whole system: freshness, recommend, stream, parity, query.
+    /// Measures the whole system: freshness, recommend, relations, stream, parity, query.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
     /// The configuration as it applies here.
@@ -205,6 +209,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Audit(args) => audit::run(&global, args).await?,
         Command::Forget(args) => forget::run(&global, args).await?,
         Command::Auth(command) => auth::run(&global, command).await?,
+        Command::Relations(command) => relations::run(&global, command).await?,
         Command::Query(args) => query::run(&global, args).await?,
         Command::Dataset(args) => dataset::run(&global, args).await?,
         Command::Score(args) => score::run(&global, args).await?,

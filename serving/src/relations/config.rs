@@ -12,13 +12,13 @@ pub struct RelationsConfig {
     pub reports_per_hour: u32,
     /// Seconds within which a like or comment that is taken back takes the follow back that it began.
     pub undo_s: i64,
-    /// Lists of people whose newest entries are kept in memory, at most.
+    /// Lists of people whose newest entries are kept in memory, at most; a long one takes 8 kB.
     pub cached_lists: u64,
 }
 
 impl Default for RelationsConfig {
     fn default() -> Self {
-        Self { acts_per_hour: 1_000, reports_per_hour: 30, undo_s: 60, cached_lists: 20_000 }
+        Self { acts_per_hour: 1_000, reports_per_hour: 30, undo_s: 60, cached_lists: 10_000 }
     }
 }
 

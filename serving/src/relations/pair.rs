@@ -64,7 +64,7 @@ pub struct Done {
     pub repeated: bool,
     /// Events that tell of it, in order; none where nothing happened.
     pub events: Vec<InteractionEvent>,
-    /// What the ledger has to know of a repeated act: it may have been lost with the answer of the first time.
+    /// What the ledger has to know of an act that was done before: it may have been lost with the answer of the first time.
     pub(super) said: Vec<InteractionEvent>,
     /// The event of the act itself, if there is one.
     pub event_id: Option<EventId>,
@@ -154,9 +154,11 @@ impl Kept {
             self.changed = true;
         }
         self.become_pair(if side == 0 { after } else { after.mirrored() });
+        // Who blocks again may do so because the first answer was lost, and what the ledger was to learn with it.
+        let said = if events.is_empty() && after.mine == Side::Blocks { self.said(side, event) } else { Vec::new() };
         let event_id = events.iter().any(|e| e.event_id == event.event_id).then_some(event.event_id);
         let began = before.mine != Side::Follows && after.mine == Side::Follows;
-        Ok(Done { pair: after, friendship: outcome.friendship, began, repeated: false, events, said: Vec::new(), event_id })
+        Ok(Done { pair: after, friendship: outcome.friendship, began, repeated: false, events, said, event_id })
     }
 
     /// What becomes of an act that was done before.

@@ -60,6 +60,27 @@ struct Somebody {
     login: String,
 }
 
+/// A Moment of somebody else with a comment of Ann's and one of somebody else's.
+struct Discussed {
+    moment: String,
+    own: String,
+    others: String,
+}
+
+impl Discussed {
+    async fn new(app: &TestApp, ann: &str, eve: &str) -> Self {
+        let posted = app.post("/v1/moments", &json!({"author_id": "2", "text": "周末去爬山"})).await.expect(201);
+        let moment = posted["moment_id"].as_str().unwrap().to_owned();
+        app.until("the Moment is found", async || app.get(&format!("/v1/moments/{moment}")).await.status == 200).await;
+        let comment = async |by: &str| {
+            let path = format!("/v1/moments/{moment}/comments?user={by}");
+            app.post(&path, &json!({"text": "真好看"})).await.expect(201)["comment_id"].as_str().unwrap().to_owned()
+        };
+        let (own, others) = (comment(ann).await, comment(eve).await);
+        Self { moment, own, others }
+    }
+}
+
 impl Somebody {
     async fn new(app: &TestApp, inbox: &Inbox, phone: &str, nickname: &str) -> Self {
         let login = log_in(app, inbox, phone, "").await;
@@ -80,7 +101,48 @@ impl Somebody {
     }
 
     /// Every operation that is for people, as this one would call it: path, body, and what somebody else gets for the same.
-    fn own(&self, proofs: &Proofs) -> BTreeMap<&'static str, (String, Option<Value>, u16)> {
+    fn own(&self, on: &Discussed, proofs: &Proofs) -> BTreeMap<&'static str, (String, Option<Value>, u16)> {
+        let mut all = self.own_things(proofs);
+        all.extend(self.own_relations());
+        all.extend(self.own_words(on));
+        all
+    }
+
+    /// Towards number 2.
+    fn own_relations(&self) -> BTreeMap<&'static str, (String, Option<Value>, u16)> {
+        let path = |rest: &str| format!("/v1/users/{}/{rest}", self.id);
+        BTreeMap::from([
+            ("GET /v1/users/{id}/relations", (path("relations"), None, 403)),
+            ("GET /v1/users/{id}/friends", (path("friends"), None, 403)),
+            ("GET /v1/users/{id}/fans", (path("fans"), None, 403)),
+            ("GET /v1/users/{id}/following", (path("following"), None, 403)),
+            ("GET /v1/users/{id}/blocked", (path("blocked"), None, 403)),
+            ("GET /v1/users/{id}/relations/{other}", (path("relations/2"), None, 403)),
+            ("PUT /v1/users/{id}/relations/{other}/follow", (path("relations/2/follow"), None, 403)),
+            ("DELETE /v1/users/{id}/relations/{other}/follow", (path("relations/2/follow"), None, 403)),
+            ("DELETE /v1/users/{id}/relations/{other}/friend", (path("relations/2/friend"), None, 403)),
+            ("PUT /v1/users/{id}/relations/{other}/block", (path("relations/2/block"), None, 403)),
+            ("DELETE /v1/users/{id}/relations/{other}/block", (path("relations/2/block"), None, 403)),
+            ("POST /v1/users/{id}/relations/{other}/report", (path("relations/2/report"), Some(json!({"reason": "spam"})), 403)),
+        ])
+    }
+
+    /// About a Moment of number 2.
+    fn own_words(&self, on: &Discussed) -> BTreeMap<&'static str, (String, Option<Value>, u16)> {
+        let path = |rest: &str| format!("/v1/moments/{}/{rest}?user={}", on.moment, self.id);
+        let text = || Some(json!({"text": "hello"}));
+        BTreeMap::from([
+            ("POST /v1/moments/{id}/likes", (path("likes"), None, 403)),
+            ("DELETE /v1/moments/{id}/likes", (path("likes"), None, 403)),
+            ("GET /v1/moments/{id}/likes", (path("likes"), None, 403)),
+            ("POST /v1/moments/{id}/comments", (path("comments"), text(), 403)),
+            ("GET /v1/moments/{id}/comments", (path("comments"), None, 403)),
+            ("POST /v1/moments/{id}/comments/{comment}/replies", (path(&format!("comments/{}/replies", on.others)), text(), 403)),
+            ("DELETE /v1/moments/{id}/comments/{comment}", (path(&format!("comments/{}", on.own)), None, 403)),
+        ])
+    }
+
+    fn own_things(&self, proofs: &Proofs) -> BTreeMap<&'static str, (String, Option<Value>, u16)> {
         let id = &self.id;
         let (by_phone, by_house) = (json!({"phone": proofs.phone, "code": proofs.code}), json!({"id_token": proofs.id_token}));
         let item = |item: Value| Some(json!({"items": [item]}));
@@ -123,6 +185,7 @@ impl Somebody {
 fn in_order<T>(own: &BTreeMap<&'static str, T>) -> Vec<&'static str> {
     let last = [
         "DELETE /v1/auth/logins/{id}",
+        "PUT /v1/users/{id}/relations/{other}/block",
         "DELETE /v1/moments/{id}",
         "DELETE /v1/users/{id}",
         "DELETE /v1/auth/sessions/{id}",
@@ -155,8 +218,9 @@ async fn every_operation_is_for_whom_it_says() {
     for somebody in [&ann, &eve] {
         app.until("the Moments are found", async || app.get(&format!("/v1/moments/{}", somebody.moment)).await.status == 200).await;
     }
-    let (own, operations) =
-        (ann.own(&Proofs::of(&app, &inbox, &issuer, phone).await), operations(&app.get("/openapi.json").await.expect(200)));
+    let on = Discussed::new(&app, &ann.id, &eve.id).await;
+    let proofs = Proofs::of(&app, &inbox, &issuer, phone).await;
+    let (own, operations) = (ann.own(&on, &proofs), operations(&app.get("/openapi.json").await.expect(200)));
     let public: Vec<&String> = operations.iter().filter(|(_, ways)| ways.contains("everybody")).map(|(name, _)| name).collect();
     assert_eq!(public, PUBLIC);
     let people: Vec<&str> = operations.iter().filter(|(_, ways)| ways.contains("user_token")).map(|(name, _)| name.as_str()).collect();
@@ -165,7 +229,15 @@ async fn every_operation_is_for_whom_it_says() {
     assert_eq!(people, tried, "every operation for people is tried here with somebody else's token");
 
     for (name, ways) in operations.iter().filter(|(_, ways)| !ways.contains("everybody")) {
-        let path = name.split(' ').nth(1).unwrap().replace("{id}", &ann.id).replace("{deck}", "x").replace("{provider}", "house");
+        let path = name
+            .split(' ')
+            .nth(1)
+            .unwrap()
+            .replace("{id}", &ann.id)
+            .replace("{deck}", "x")
+            .replace("{provider}", "house")
+            .replace("{other}", "2")
+            .replace("{comment}", "1");
         assert_eq!(ask(&app, "", method(name), &path, None).await.problem(401), "unauthorized", "{name} without a token");
         for token in ["a.b.c", "wrong"] {
             assert_eq!(ask(&app, token, method(name), &path, None).await.status, 401, "{name} with {token}");

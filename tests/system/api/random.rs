@@ -87,6 +87,10 @@ async fn random_bodies_and_queries_never_fail_the_server() {
             app.get(&format!("/v1/recommendations?{asked}")).await,
             app.get(&format!("/v1/search?{asked}")).await,
             app.send(Method::DELETE, &format!("/v1/moments/{round}"), Some(&body)).await,
+            app.post("/v1/users/1/relations/2/report", &body).await,
+            app.post(&format!("/v1/moments/{round}/comments?user=1&{asked}"), &body).await,
+            app.get(&format!("/v1/users/1/fans?{asked}")).await,
+            app.get(&format!("/v1/moments/{round}/comments?{asked}")).await,
         ];
         for answer in answers {
             assert!(answer.status < 500, "{body} or {asked}: {answer:?}");

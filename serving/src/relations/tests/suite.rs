@@ -74,6 +74,9 @@ async fn life(r: &Relations, db: &Db) {
     one(r, block.clone()).await.unwrap();
     let done = one(&again, block).await.unwrap();
     assert!(done.repeated && done.events.is_empty() && again.ledger.blocked(ann, bob), "in force although it was done before");
+    let anew = Relations::new(db.clone(), Arc::new(Ledger::default()), &RelationsConfig::default());
+    let done = one(&anew, deed("10", Act::Block, 1, b, 8)).await.unwrap();
+    assert!(!done.repeated && done.events.is_empty() && anew.ledger.blocked(ann, bob), "so is one that is sent again with another id");
     let all = published(db).await;
     let times: Vec<_> = all.iter().map(|event| event.event_time).collect();
     assert!(times.is_sorted_by(|a, b| a < b), "strictly: {all:?}");
