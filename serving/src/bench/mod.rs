@@ -1,5 +1,5 @@
 //! Whole-system measurements against a running server (freshness, recommend), in this process (stream), of an Arroyo cluster beside it (runtimes), on synthetic people in a node of
-//! their own (scale), of logins into a node in this process (login), of jobs that are killed (parity), or over a lake (query). Load goes to loopback only.
+//! their own (scale, relations), of logins into a node in this process (login), of jobs that are killed (parity), or over a lake (query). Load goes to loopback only.
 
 mod backfill;
 mod freshness;
@@ -8,6 +8,7 @@ mod measure;
 mod parity;
 mod query;
 mod recommend;
+mod relations;
 mod runtimes;
 pub(crate) mod scale;
 mod stream;
@@ -29,6 +30,7 @@ pub use self::measure::{Row, machine};
 pub use self::parity::{Parity, ParityRow, PerSet, parity};
 pub use self::query::{QUERIES, query};
 pub use self::recommend::recommend;
+pub use self::relations::relations;
 pub use self::runtimes::Runtimes;
 pub use self::stream::stream;
 

@@ -1,21 +1,25 @@
-//! `bench freshness|recommend|login|stream|runtimes|backfill|parity|query`.
+//! `bench freshness|recommend|login|stream|runtimes|backfill|relations|parity|query`.
 
-use std::path::PathBuf;
+mod args;
 
 use chrono::Utc;
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use features::topic::Topic;
 
+use self::args::{
+    BackfillArgs, CrowdArgs, FreshnessArgs, LoginArgs, NodeArgs, PARITY_EXAMPLES, ParityArgs, QueryArgs, RECOMMEND_EXAMPLES,
+    RUNTIMES_EXAMPLES, RecommendArgs, RelationsArgs, RuntimesArgs, StreamArgs,
+};
 use super::Global;
-use super::arroyo::{ClusterArgs, ShapeArgs, Told, shaped};
-use super::report::{Format, ReportArgs, print, render};
+use super::arroyo::{Told, shaped};
+use super::report::{Format, print, render};
 use super::verify::VerifyRow;
 use crate::arroyo::Operator;
 use crate::bench::scale::{self, Crowd, Scale};
 use crate::bench::{
-    Freshness, Logins, PATIENCE, Parity, Row, Runtimes, Target, backfill, likes, machine, moments, parity, query, recommend, stream,
+    Freshness, Logins, PATIENCE, Parity, Row, Runtimes, Target, backfill, likes, machine, moments, parity, query, recommend, relations,
+    stream,
 };
-use crate::config::DEVELOPMENT_KEY;
 use crate::wiring::PIPELINES;
 
 /// What can be measured.
@@ -54,218 +58,14 @@ pub(super) enum BenchCommand {
         after_help = "deploy/compare/duckdb.py asks the same of DuckDB and compares.\n\nExamples:\n  hongniang bench query\n  hongniang bench query --lake /var/lib/hongniang/lake --rounds 20 --format csv"
     )]
     Query(QueryArgs),
+    /// Lists of friends and acts, of a node of its own.
+    #[command(
+        after_help = "Examples:\n  hongniang bench relations\n  hongniang bench relations --friends 20000 --clients 8 --seconds 30 --format csv"
+    )]
+    Relations(RelationsArgs),
     /// Stream against batch: recorded events through jobs that are killed again and again; every key must agree.
     #[command(after_help = PARITY_EXAMPLES)]
     Parity(ParityArgs),
-}
-
-const PARITY_EXAMPLES: &str = "Events come twice, late, out of order, with wrong clocks and garbage between. Gate, feature runner and lake writer run in a process of their own\n(with --brokers in one each), which gets SIGKILL. In the end every event must be stored once, and every feature set be the same on the stream\nas over the lake. Ends with 1 where it is not; the same seed sends the same events.\n\nExamples:\n  hongniang bench parity\n  hongniang bench parity --events 10000000 --people 200000 --kills 30 --keep /tmp/parity --format json\n  hongniang bench parity --events 200000 --brokers 127.0.0.1:9092      on an empty event log of its own";
-
-/// Flags of `parity`.
-#[derive(Debug, Args)]
-pub(super) struct ParityArgs {
-    /// Valid events; repeats and garbage come on top.
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
-    events: u64,
-    /// Among how many people.
-    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(2..=100_000_000))]
-    people: u64,
-    /// How often a process is killed.
-    #[arg(long, default_value_t = 10)]
-    kills: u32,
-    /// For the chance in everything; without it the clock.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Partitions of a topic.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..=64))]
-    partitions: i32,
-    /// Keeps log, state and lake here; without it they go afterwards.
-    #[arg(long, value_name = "DIR")]
-    keep: Option<PathBuf>,
-    #[command(flatten)]
-    report: ReportArgs,
-}
-
-const RUNTIMES_EXAMPLES: &str = "CPU time is that of this process, with the embedded event log in it, and of the cluster; memory is the runtime's alone. The pipelines are deleted afterwards.\nEnds with 1 where rows differ from those of a computation over the lake.\n\nExamples:\n  deploy/arroyo/arroyo.sh run /tmp/arroyo &\n  hongniang bench runtimes --arroyo http://127.0.0.1:5115 --group $(cat /tmp/arroyo/group)\n  hongniang bench runtimes --arroyo http://127.0.0.1:5115 --events 5000000 --features popularity --brokers 127.0.0.1:9092";
-
-/// Flags of `runtimes`.
-#[derive(Debug, Args)]
-pub(super) struct RuntimesArgs {
-    /// How many events.
-    #[arg(long, default_value_t = 1_000_000)]
-    events: usize,
-    /// Among how many people.
-    #[arg(long, default_value_t = 20_000)]
-    people: u64,
-    /// The process group of a cluster on this machine, whose CPU time and memory are told; `deploy/arroyo/arroyo.sh` leaves it in FOLDER/group.
-    #[arg(long, value_name = "PID")]
-    group: Option<u32>,
-    #[command(flatten)]
-    shape: ShapeArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-}
-
-const RECOMMEND_EXAMPLES: &str = "Examples:\n  hongniang bench recommend --clients 8                        closed loop against a running server\n  hongniang bench recommend --users 1000000 --rps 200          open loop against a node of its own with a million people\n  hongniang bench recommend --users 10000 --rps 50 --format csv";
-
-/// The server under measurement.
-#[derive(Debug, Args)]
-pub(super) struct TargetArgs {
-    /// Where it is; on this machine.
-    #[arg(long, default_value = "http://127.0.0.1:7878")]
-    url: String,
-    /// A service key of it.
-    #[arg(long, default_value = DEVELOPMENT_KEY)]
-    key: String,
-    #[command(flatten)]
-    report: ReportArgs,
-}
-
-/// Flags of `freshness`.
-#[derive(Debug, Args)]
-pub(super) struct FreshnessArgs {
-    /// How many likes, and how many Moments.
-    #[arg(long, default_value_t = 100)]
-    rounds: usize,
-    #[command(flatten)]
-    target: TargetArgs,
-}
-
-/// Flags of `recommend`.
-#[derive(Debug, Args)]
-pub(super) struct RecommendArgs {
-    /// Clients that ask one after the other without a pause.
-    #[arg(long, default_value_t = 4)]
-    clients: usize,
-    /// Seconds for each measurement.
-    #[arg(long, default_value_t = 10)]
-    seconds: u64,
-    /// Makes so many synthetic people and starts a node of its own on them, instead of asking a running server.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(100..=20_000_000))]
-    users: Option<u64>,
-    /// With --users: requests per second, in an open loop.
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    rps: u32,
-    #[command(flatten)]
-    crowd: CrowdShape,
-    /// With --users: pipeline jobs of the node beside the API, such as gate,features,assembler.
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
-    jobs: Vec<String>,
-    /// With --users: keep the node's data here; without it they go afterwards.
-    #[arg(long, value_name = "DIR")]
-    keep: Option<PathBuf>,
-    #[command(flatten)]
-    target: TargetArgs,
-}
-
-/// What synthetic people are like.
-#[derive(Debug, Args)]
-pub(super) struct CrowdShape {
-    /// With --users: cities, of sizes by Zipf's law.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    cities: u64,
-    /// With --users: dimensions of the vectors; 512 are those of the default encoder.
-    #[arg(long, default_value_t = 512)]
-    dim: usize,
-    /// With --users: exposures each person has had, on average.
-    #[arg(long, default_value_t = 20)]
-    exposures: u64,
-    /// With --users: for the chance in the people.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-}
-
-/// Flags of `crowd`.
-#[derive(Debug, Args)]
-pub(super) struct CrowdArgs {
-    /// How many people.
-    #[arg(long)]
-    users: u64,
-    #[command(flatten)]
-    shape: CrowdShape,
-    /// The data folder for a node, which gets its portrait table and ledger.
-    #[arg(long, value_name = "DIR", required_unless_present = "csv")]
-    folder: Option<PathBuf>,
-    /// A CSV file with what filters and the score read, without vectors.
-    #[arg(long, value_name = "FILE")]
-    csv: Option<PathBuf>,
-    #[command(flatten)]
-    report: ReportArgs,
-}
-
-/// Flags of `node`.
-#[derive(Debug, Args)]
-pub(super) struct NodeArgs {
-    /// Its data folder.
-    #[arg(long)]
-    folder: PathBuf,
-    /// Its pipeline jobs.
-    #[arg(long, value_delimiter = ',')]
-    jobs: Vec<String>,
-    /// MiB of decks.
-    #[arg(long, default_value_t = 256)]
-    deck_memory_mb: u64,
-}
-
-/// Flags of `login`.
-#[derive(Debug, Args)]
-pub(super) struct LoginArgs {
-    /// How many people log in by phone, and how many by a provider.
-    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    logins: u64,
-    /// Clients who log in one after the other without a pause.
-    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    clients: u64,
-    /// Keeps the tables here; without it they go afterwards.
-    #[arg(long, value_name = "DIR")]
-    keep: Option<PathBuf>,
-    #[command(flatten)]
-    report: ReportArgs,
-}
-
-/// Flags of `stream`.
-#[derive(Debug, Args)]
-pub(super) struct StreamArgs {
-    /// How many events.
-    #[arg(long, default_value_t = 1_000_000)]
-    events: usize,
-    /// Among how many people.
-    #[arg(long, default_value_t = 20_000)]
-    people: u64,
-    #[command(flatten)]
-    report: ReportArgs,
-}
-
-/// Flags of `backfill`.
-#[derive(Debug, Args)]
-pub(super) struct BackfillArgs {
-    /// How many events.
-    #[arg(long, default_value_t = 1_000_000)]
-    events: usize,
-    /// Among how many people.
-    #[arg(long, default_value_t = 20_000)]
-    people: u64,
-    /// MiB of memory for sorting and adding.
-    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u64).range(32..=1_000_000))]
-    memory_mb: u64,
-    /// Days that are computed at the same time.
-    #[arg(long, default_value_t = 2)]
-    parallel: usize,
-    #[command(flatten)]
-    report: ReportArgs,
-}
-
-/// Flags of `query`.
-#[derive(Debug, Args)]
-pub(super) struct QueryArgs {
-    /// The lake: a folder or a URL; that of the data folder by default.
-    #[arg(long, value_name = "URL")]
-    lake: Option<String>,
-    /// How often each question is asked.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    rounds: u32,
-    #[command(flatten)]
-    report: ReportArgs,
 }
 
 pub(super) async fn run(global: &Global, command: BenchCommand) -> anyhow::Result<()> {
@@ -310,6 +110,7 @@ pub(super) async fn run(global: &Global, command: BenchCommand) -> anyhow::Resul
             let lake = args.lake.unwrap_or_else(|| config.lake_place());
             tell(&query(&lake, &config.query.limits(None), args.rounds as usize).await?, args.report.format)
         }
+        BenchCommand::Relations(args) => tell(&relations(args.friends, args.clients, args.seconds).await?, args.report.format),
         BenchCommand::Parity(args) => hold(global, args).await,
         BenchCommand::Runtimes(args) => runtimes(global, args).await,
     }

@@ -201,6 +201,12 @@ fn method(name: &str) -> Method {
     name.split(' ').next().unwrap().parse().unwrap()
 }
 
+/// The path of an operation, with something where it has holes.
+fn filled(name: &str, id: &str) -> String {
+    let holes = [("{id}", id), ("{deck}", "x"), ("{provider}", "house"), ("{other}", "2"), ("{comment}", "1")];
+    holes.iter().fold(name.split(' ').nth(1).unwrap().to_owned(), |path, (hole, value)| path.replace(hole, value))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_is_for_whom_it_says() {
     let (inbox, issuer) = (Inbox::open().await, Issuer::start().await);
@@ -229,15 +235,7 @@ async fn every_operation_is_for_whom_it_says() {
     assert_eq!(people, tried, "every operation for people is tried here with somebody else's token");
 
     for (name, ways) in operations.iter().filter(|(_, ways)| !ways.contains("everybody")) {
-        let path = name
-            .split(' ')
-            .nth(1)
-            .unwrap()
-            .replace("{id}", &ann.id)
-            .replace("{deck}", "x")
-            .replace("{provider}", "house")
-            .replace("{other}", "2")
-            .replace("{comment}", "1");
+        let path = filled(name, &ann.id);
         assert_eq!(ask(&app, "", method(name), &path, None).await.problem(401), "unauthorized", "{name} without a token");
         for token in ["a.b.c", "wrong"] {
             assert_eq!(ask(&app, token, method(name), &path, None).await.status, 401, "{name} with {token}");
@@ -259,7 +257,7 @@ async fn every_operation_is_for_whom_it_says() {
         }
     }
     // Ann does it herself, with proofs that nobody has used.
-    let own = ann.own(&Proofs::of(&app, &inbox, &issuer, phone).await);
+    let own = ann.own(&on, &Proofs::of(&app, &inbox, &issuer, phone).await);
     for name in in_order(&own) {
         let (path, body, _) = &own[name];
         let answer = ask(&app, &ann.token, method(name), path, body.as_ref()).await;
