@@ -19,7 +19,7 @@ const BATCH: usize = 500;
 /// People of a page.
 const PAGE: usize = 50;
 
-/// Everybody but the last are friends of number 1: first pages, pages anywhere in the list, first pages while the list changes, and acts; each for `seconds`.
+/// Number 1 has so many friends: first pages, pages anywhere in the list, first pages while the list changes, and acts; each for `seconds`.
 ///
 /// # Errors
 /// When the node does not start, or refuses something.

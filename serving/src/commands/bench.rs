@@ -7,7 +7,7 @@ use clap::Subcommand;
 use features::topic::Topic;
 
 use self::args::{
-    BackfillArgs, CrowdArgs, FreshnessArgs, LoginArgs, NodeArgs, PARITY_EXAMPLES, ParityArgs, QueryArgs, RECOMMEND_EXAMPLES,
+    BackfillArgs, CrowdArgs, CrowdShape, FreshnessArgs, LoginArgs, NodeArgs, PARITY_EXAMPLES, ParityArgs, QueryArgs, RECOMMEND_EXAMPLES,
     RUNTIMES_EXAMPLES, RecommendArgs, RelationsArgs, RuntimesArgs, StreamArgs,
 };
 use super::Global;

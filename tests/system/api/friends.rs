@@ -80,6 +80,10 @@ async fn two_people_become_friends_and_a_block_ends_everything_at_once() {
     let at = format!("/v1/moments/{moment}");
     app.until("one sees the other recommended", async || ann.recommended().await == [bob.id.clone()]).await;
     app.until("the Moment is found", async || ann.finds("moments", "爬山").await == [bob.id.clone()]).await;
+    app.until("they find each other by name", async || {
+        ann.finds("people", "阿强").await.contains(&bob.id) && bob.finds("people", "小红").await.contains(&ann.id)
+    })
+    .await;
 
     // A like and a comment are a follow; the reply makes both friends.
     assert_eq!(ann.asks(Method::POST, &format!("{at}/likes"), None).await.expect(200), json!({"liked": true, "likes": 1}));
@@ -99,7 +103,9 @@ async fn two_people_become_friends_and_a_block_ends_everything_at_once() {
             assert!(!one.list(list).await.contains(&other.id), "{list}");
         }
         assert!(one.finds("moments", "爬山").await.iter().all(|author| *author == one.id));
-        assert!(one.finds("people", if one.id == ann.id { "阿强" } else { "小红" }).await.is_empty());
+        for name in ["小红", "阿强"] {
+            assert!(!one.finds("people", name).await.contains(&other.id), "{name}");
+        }
         one.asks(Method::GET, &format!("/v1/users/{}", other.id), None).await.problem(404);
     }
     ann.asks(Method::GET, &at, None).await.problem(404);

@@ -221,7 +221,7 @@ async fn moments_are_found_in_both_languages_until_they_or_their_authors_go() {
     assert_eq!(app.get("/v1/recommendations?viewer=1").await.problem(404), "unknown_user");
     assert_eq!(app.recommend(2, 10).await["items"], json!([]));
     let again = app.put("/v1/users/1", &person("小红", "female", "male")).await;
-    assert_eq!(again.problem(503), "unavailable", "and comes back only once nothing is left of them");
+    assert_eq!(again.problem(409), "being_erased", "and comes back only once nothing is left of them");
     app.stop().await;
 }
 
