@@ -158,6 +158,17 @@ async fn withheld(db: &Db) -> anyhow::Result<Withheld> {
     Ok(withheld)
 }
 
+/// What the recommender looks at.
+fn parts(indexes: &Indexes) -> Parts {
+    Parts {
+        table: Arc::clone(&indexes.table),
+        vectors: Arc::clone(&indexes.vectors),
+        ledger: Arc::clone(&indexes.ledger),
+        hot: Arc::clone(&indexes.hot),
+        rates: Arc::default(),
+    }
+}
+
 impl Platform {
     /// Starts everything that `config` asks for, and those of [`super::PIPELINES`] that are named.
     ///
@@ -188,13 +199,7 @@ impl Platform {
         jobs::spawn_relay(&supervisor, &db, &sink);
         jobs::spawn_pipelines(&supervisor, &shared, pipelines);
         tokio::spawn(watch_lag(&supervisor, log.bus.clone(), jobs::LAG_EVERY));
-        let parts = Parts {
-            table: Arc::clone(&indexes.table),
-            vectors: Arc::clone(&indexes.vectors),
-            ledger: Arc::clone(&indexes.ledger),
-            hot: Arc::clone(&indexes.hot),
-            rates: Arc::default(),
-        };
+        let parts = parts(&indexes);
         let kept = KeptRates { table: Arc::clone(&parts.table), rates: Arc::clone(&parts.rates), caught_up: table.clone() };
         let every = Duration::from_secs(config.recommend.rates_s);
         let erased = Erased::default();

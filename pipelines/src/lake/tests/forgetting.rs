@@ -7,7 +7,6 @@ use chrono::TimeDelta;
 use features::event::Event;
 use features::ids::UserId;
 use object_store::ObjectStore;
-use serde_json::Value;
 
 use super::super::files::Files;
 use super::super::forget::forget_in;
@@ -24,17 +23,13 @@ fn names(people: &[UserId]) -> Names {
     Names::new(people, |_, _: &HashSet<u64>| false)
 }
 
-/// Whether an event names somebody, as its JSON says. A Moment may have the number of a person.
+/// Whether an event names somebody; ids of Moments and conversations may be the same numbers.
 fn about(event: &Event, user: UserId) -> bool {
-    fn named(value: &Value, user: &str) -> bool {
-        match value {
-            Value::Object(fields) => fields.iter().any(|(name, value)| name != "moment_id" && named(value, user)),
-            Value::Array(values) => values.iter().any(|value| named(value, user)),
-            Value::String(text) => text == user,
-            _ => false,
-        }
+    match event {
+        Event::Interaction(i) => [i.actor_id, i.target_id].contains(&user),
+        Event::Message(m) => [m.sender_id, m.receiver_id].contains(&user),
+        event => event.actor() == user,
     }
-    named(&serde_json::from_slice(&event.encode()).unwrap(), &user.to_string())
 }
 
 /// Whom most events are about.
