@@ -17,6 +17,9 @@ use crate::{moments, relations, reviews};
 /// Columns beside shard keys that name people, as table and column, of each room: a row is gone when one of those whom it names is.
 const NAMING: &[&[(&str, &str)]] = &[&moments::NAMING, &relations::NAMING, &reviews::NAMING];
 
+/// Tables about a person that are not for them: what others told operators about them, and events that are elsewhere in an export once they are filed.
+const UNTOLD: [&str; 3] = [reviews::REVIEWS, reviews::REPORTS, outbox::TABLE];
+
 /// Rows by table.
 pub type Counts = BTreeMap<&'static str, u64>;
 
@@ -79,7 +82,8 @@ fn all_of(table: &'static str, column: &'static str, user: UserId) -> sea_query:
     theirs
 }
 
-/// Every row of a person in tables with a shard key, as JSON objects by table. Columns that hold keyed hashes are left out: they are secrets of the deployment, and tell nobody anything.
+/// Every row of a person in tables with a shard key, as JSON objects by table, as far as it is for them. Left out are tables with what others told operators about them, how others stand
+/// to them beyond what their lists say (nobody is told that they were blocked), and columns that hold keyed hashes: they are secrets of the deployment, and tell nobody anything.
 ///
 /// # Errors
 /// When the database fails.
@@ -87,9 +91,17 @@ pub async fn rows(db: &Db, user: UserId) -> Result<BTreeMap<&'static str, Vec<Ma
     let mut all = BTreeMap::new();
     for spec in TABLES {
         let Owned::By(column) = spec.owned else { continue };
-        let mut found = Vec::new();
-        for row in db.all(&all_of(spec.name, column, user)).await? {
-            let names = row.columns().into_iter().filter(|name| !name.ends_with("hash"));
+        if UNTOLD.contains(&spec.name) {
+            continue;
+        }
+        let (mut found, mut wanted) = (Vec::new(), all_of(spec.name, column, user));
+        let is_pair = spec.name == relations::RELATIONS;
+        if is_pair {
+            wanted.and_where(relations::on_a_list());
+        }
+        for row in db.all(&wanted).await? {
+            let untold = |name: &str| name.ends_with("hash") || (is_pair && relations::OF_THE_OTHER.contains(&name));
+            let names = row.columns().into_iter().filter(|name| !untold(name));
             found.push(names.map(|name| row.json(&name).map(|value| (name, value))).collect::<Result<Map<_, _>, _>>()?);
         }
         all.insert(spec.name, found);

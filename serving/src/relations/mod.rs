@@ -26,7 +26,7 @@ pub use self::pair::{Done, List};
 pub use self::rebuild::Rebuilt;
 pub(crate) use self::service::forget;
 pub use self::service::{Allowance, Deed, Relations, Spent, Unlimited};
-pub(crate) use self::store::{CONVERSATIONS, NAMING, RELATIONS, REPORTS, SETS, drop_tables, tables};
+pub(crate) use self::store::{CONVERSATIONS, NAMING, OF_THE_OTHER, RELATIONS, REPORTS, SETS, drop_tables, on_a_list, tables};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -25,6 +25,15 @@ pub(crate) const REPORTS: &str = "reports";
 /// Columns beside the shard keys that name people.
 pub(crate) const NAMING: [(&str, &str); 3] = [(RELATIONS, "other_id"), (CONVERSATIONS, "other_id"), (REPORTS, "other_id")];
 
+/// Columns of a pair's row that say what the other does: of no concern to whom the row belongs, beyond the list it is on.
+pub(crate) const OF_THE_OTHER: [&str; 3] = ["theirs", "their_since", "their_last_act"];
+
+/// Rows of those who are on a list of the person.
+pub(crate) fn on_a_list() -> Expr {
+    let lists = [List::Friends, List::Fans, List::Following, List::Blocked];
+    col("list").is_in(lists.map(List::number))
+}
+
 /// Pairs that are read by one statement.
 const AT_ONCE: usize = 100;
 

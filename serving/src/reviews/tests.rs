@@ -1,7 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use features::event::{Event, InteractionEvent, InteractionKind};
 use features::ids::{EventId, UserId};
-use serde_json::json;
 
 use super::service::{count, raised};
 use super::store::Raised;
@@ -106,5 +105,5 @@ async fn a_ban_survives_a_restart_ends_by_itself_and_can_be_lifted() {
     // Whoever is erased takes their rows along, as subject and as reporter.
     assert_eq!(db::people::count(&db, UserId(1)).await.unwrap(), [("review_reports", 2)].into());
     let of_nine = db::people::rows(&db, UserId(9)).await.unwrap();
-    assert_eq!((of_nine["bans"].len(), of_nine["reviews"][0]["state"].clone()), (1, json!("banned")));
+    assert!(of_nine["bans"].len() == 1 && !of_nine.contains_key("reviews"), "what was reported is for operators: {of_nine:?}");
 }

@@ -55,7 +55,7 @@ const EVENTS: [Events; 9] = [
     ),
     (
         "interactions_received_counts.json",
-        "SELECT kind, COUNT(*) AS count FROM interactions WHERE target_id = '{id}' GROUP BY kind ORDER BY kind",
+        "SELECT kind, COUNT(*) AS count FROM interactions WHERE target_id = '{id}' AND kind NOT IN ('report', 'block', 'unblock', 'unfollow') GROUP BY kind ORDER BY kind",
         "他人对您所做的各类行为的次数",
         "how often others did what about you, by kind",
     ),

@@ -357,8 +357,11 @@ async fn a_copy_has_everything_of_oneself_and_of_others_what_one_could_see() {
     assert_eq!(texts(json_of("interactions_given.json")), ["what a view"]);
     assert_eq!(texts(json_of("interactions_received.json")), ["真好看 lovely"]);
     let counts = json_of("interactions_received_counts.json");
-    assert!(counts.as_array().unwrap().iter().any(|row| row["kind"] == "report" && row["count"] == 1), "{counts}");
+    assert_eq!(counts, json!([{"kind": "comment", "count": 1}, {"kind": "follow", "count": 1}]), "nobody is told of reports and blocks");
     let tables = json_of("tables.json");
+    let others = |table: &str| tables[table].as_array().unwrap().iter().map(|row| row["other_id"].to_string()).collect::<Vec<_>>();
+    assert!(others("relations").len() == 1 && others("relations")[0].contains('2'), "not who blocks: {tables}");
+    assert!(tables.get("reviews").is_none() && tables.get("review_reports").is_none(), "{tables}");
     assert_eq!(tables["identities"][0]["subject"], "…5678", "{tables}");
     assert_eq!(tables["sessions"][0]["device"], "小米 14");
     assert_eq!(json_of("portrait.json")[0]["user_id"], id.as_str());
