@@ -51,7 +51,8 @@ fn instants(values: Vec<Option<i64>>) -> ArrayRef {
 
 fn close(a: Option<f64>, b: Option<f64>) -> bool {
     match (a, b) {
-        (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * b.abs().max(1e-9),
+        // Nothing times infinity is no number, and infinities have no difference.
+        (Some(a), Some(b)) => (a.is_nan() && b.is_nan()) || a.total_cmp(&b).is_eq() || (a - b).abs() <= 1e-9 * b.abs().max(1e-9),
         (a, b) => a == b,
     }
 }
