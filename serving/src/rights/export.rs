@@ -1,7 +1,7 @@
 //! A copy of everything about a person: a ZIP of JSON files, with a page that says what is what.
 //!
 //! Rows come out of every table with a shard key, events out of the lake. Of what others did only what the person could see: who liked, followed, commented, replied, with the
-//! texts; not who reported, blocked, passed or looked, which are counted.
+//! texts. Who passed or looked is counted; of reports and blocks nobody is told.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -174,9 +174,12 @@ fn masked(tables: std::collections::BTreeMap<&'static str, Vec<Map<String, Value
         }
         row
     };
-    // What waits in the outbox is on its way into the lake, and is about others, too.
-    let told = tables.into_iter().filter(|(table, _)| *table != "outbox");
-    json!(told.map(|(table, rows)| (table, rows.into_iter().map(mask).collect::<Vec<_>>())).collect::<std::collections::BTreeMap<_, _>>())
+    json!(
+        tables
+            .into_iter()
+            .map(|(table, rows)| (table, rows.into_iter().map(mask).collect::<Vec<_>>()))
+            .collect::<std::collections::BTreeMap<_, _>>()
+    )
 }
 
 /// What is what.
@@ -189,8 +192,8 @@ fn page(user: UserId, now: DateTime<Utc>) -> String {
         .collect();
     format!(
         "<!doctype html>\n<meta charset=\"utf-8\">\n<title>您的数据 · Your data</title>\n<h1>您的数据 · Your data</h1>\n<p lang=\"zh\">用户 {user}，制作于 {now}。时间均为 UTC；最近一分钟内的事件可能尚未包含。\
-         他人的举报、屏蔽和浏览只计次数。</p>\n<p lang=\"en\">User {user}, made at {now}. Times are UTC; what happened within the last minute may be missing. Reports, blocks and \
-         views of others are only counted.</p>\n<table>\n{lines}</table>\n",
+         他人的浏览和跳过只计次数。</p>\n<p lang=\"en\">User {user}, made at {now}. Times are UTC; what happened within the last minute may be missing. Views and \
+         passes of others are only counted.</p>\n<table>\n{lines}</table>\n",
         now = now.format("%Y-%m-%d %H:%M:%S")
     )
 }
