@@ -50,7 +50,7 @@ pub async fn erase(tx: &mut Tx, db: &Db, user: UserId, now: DateTime<Utc>) -> Re
     let mut gone = rows_of(tx, user).await?;
     // What others see counted is counted without them.
     relations::forget(tx, db, user, now).await?;
-    moments::forget(tx, user).await?;
+    moments::uncount(tx, user).await?;
     for (table, column) in columns() {
         let mut theirs = delete(table);
         theirs.and_where(col(column).eq(key(user)));

@@ -69,11 +69,11 @@ pub(crate) fn drop_tables() -> Vec<Step> {
 /// Columns beside the shard keys that name people.
 pub(crate) const NAMING: [(&str, &str); 3] = [(LIKES, "author_id"), (COMMENTS, "author_id"), (COMMENTS, "to_id")];
 
-/// Likes and comments of somebody, and comments that answer them, go, and are not counted any more.
+/// Likes and comments of somebody, and comments that answer them, are not counted any more: before their rows go.
 ///
 /// # Errors
 /// When the database fails.
-pub(crate) async fn forget(tx: &mut Tx, user: UserId) -> Result<(), DbError> {
+pub(crate) async fn uncount(tx: &mut Tx, user: UserId) -> Result<(), DbError> {
     for (name, column, counted) in [(LIKES, "user_id", "likes"), (COMMENTS, "user_id", "comments"), (COMMENTS, "to_id", "comments")] {
         let mut theirs = select(name, ["moment_id"]);
         theirs.and_where(col(column).eq(key(user)));
@@ -82,9 +82,6 @@ pub(crate) async fn forget(tx: &mut Tx, user: UserId) -> Result<(), DbError> {
             fewer.value(Alias::new(counted), col(counted).sub(1i64)).and_where(col("moment_id").eq(row.int("moment_id")?));
             tx.run(&fewer).await?;
         }
-        let mut gone = delete(name);
-        gone.and_where(col(column).eq(key(user)));
-        tx.run(&gone).await?;
     }
     Ok(())
 }

@@ -115,14 +115,19 @@ impl Relations {
         if deeds.is_empty() {
             return Ok(Vec::new());
         }
-        let done = retrying(|| self.attempt(deeds, now)).await.map_err(|Raced(error)| error)?;
+        self.commit(deeds, OTHER, now).await
+    }
+
+    /// Does things in a transaction of their own, again where it raced with another, and lets them count here.
+    async fn commit(&self, deeds: &[Deed], reason: &str, now: DateTime<Utc>) -> Result<Vec<Result<Done, Refused>>, DbError> {
+        let done = retrying(|| self.attempt(deeds, reason, now)).await.map_err(|Raced(error)| error)?;
         self.settle(done.iter().filter_map(|done| done.as_ref().ok()));
         Ok(done)
     }
 
-    async fn attempt(&self, deeds: &[Deed], now: DateTime<Utc>) -> Result<Vec<Result<Done, Refused>>, Raced> {
+    async fn attempt(&self, deeds: &[Deed], reason: &str, now: DateTime<Utc>) -> Result<Vec<Result<Done, Refused>>, Raced> {
         let mut tx = self.db.begin().await?;
-        let done = self.act_in(&mut tx, deeds, OTHER, now).await?;
+        let done = self.act_in(&mut tx, deeds, reason, now).await?;
         self.trip(Trip::BeforeCommit)?;
         tx.commit().await?;
         self.trip(Trip::AfterCommit)?;
@@ -134,15 +139,7 @@ impl Relations {
     /// # Errors
     /// When the database fails.
     pub async fn report(&self, event: InteractionEvent, reason: &str, now: DateTime<Utc>) -> Result<Result<Done, Refused>, DbError> {
-        let deeds = [(Act::Report, event)];
-        let attempt = async || {
-            let mut tx = self.db.begin().await?;
-            let done = self.act_in(&mut tx, &deeds, reason, now).await?;
-            tx.commit().await?;
-            Ok::<_, Raced>(done)
-        };
-        let done = retrying(attempt).await.map_err(|Raced(error)| error)?;
-        self.settle(done.iter().filter_map(|done| done.as_ref().ok()));
+        let done = self.commit(&[(Act::Report, event)], reason, now).await?;
         done.into_iter().next().ok_or_else(|| DbError::Unexpected("an act without an outcome".to_owned()))
     }
 
