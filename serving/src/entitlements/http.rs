@@ -81,10 +81,6 @@ async fn holdings(app: &App, user: UserId) -> Result<Json<Holdings>, ApiError> {
     Ok(Json(Holdings { items: held.into_iter().map(Holding::from).collect() }))
 }
 
-fn user_id(text: &str) -> Result<UserId, ApiError> {
-    text.parse().map_err(|e: features::ids::IdError| ApiError::field("id", e.to_string()))
-}
-
 /// What the caller may do how often, and what is left of it today.
 #[utoipa::path(get, path = "/v1/me/entitlements", tag = "entitlements", security(("user_token" = [])), responses(
     (status = 200, body = Holdings), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
@@ -97,7 +93,7 @@ async fn mine(State(app): State<App>, caller: Caller) -> Result<Json<Holdings>, 
 #[utoipa::path(get, path = "/v1/users/{id}/entitlements", tag = "entitlements", params(("id" = String, Path, description = "User id")), responses(
     (status = 200, body = Holdings), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 async fn of_user(State(app): State<App>, Part(id): Part) -> Result<Json<Holdings>, ApiError> {
-    holdings(&app, user_id(&id)?).await
+    holdings(&app, crate::http::id("id", &id)?).await
 }
 
 /// Grants somebody something, as a payment service does after an order. It holds from now on, over what was granted before and has not ended. A reference counts
@@ -110,7 +106,7 @@ async fn grant(
     Body(new): Body<NewGrant>,
 ) -> Result<Response, ApiError> {
     let Path((id, name)) = path.map_err(|e| ApiError::Malformed(e.status(), e.body_text()))?;
-    let user = user_id(&id)?;
+    let user = crate::http::id("id", &id)?;
     let unknown = || {
         let names = Entitlement::ALL.map(Entitlement::name).join(", ");
         ApiError::NotFound("unknown_entitlement", format!("there is none of that name; there are {names}"))

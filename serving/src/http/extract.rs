@@ -5,7 +5,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT_LANGUAGE;
 use axum::http::request::Parts;
-use features::ids::{EventId, derived_event_id};
+use features::ids::{EventId, IdError, derived_event_id};
 use features::validate::Language;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -134,4 +134,21 @@ impl EventIds {
     pub fn are_derived(&self) -> bool {
         self.0.is_some()
     }
+}
+
+/// An id out of a path; `field` is its name there.
+///
+/// # Errors
+/// When it is none.
+pub fn id<T: std::str::FromStr<Err = IdError>>(field: &str, text: &str) -> Result<T, ApiError> {
+    text.parse().map_err(|error: IdError| ApiError::field(field, error.to_string()))
+}
+
+/// How many are wanted, `usual` where nothing is said, from 1 to `most`.
+///
+/// # Errors
+/// When it is not within that.
+pub fn limit(wanted: Option<usize>, usual: usize, most: usize) -> Result<usize, ApiError> {
+    let limit = wanted.unwrap_or(usual);
+    if (1..=most).contains(&limit) { Ok(limit) } else { Err(ApiError::field("limit", format!("must be 1 to {most}"))) }
 }

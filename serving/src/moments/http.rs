@@ -131,7 +131,7 @@ async fn post_moment(
 
 /// A Moment, unless who looks may not see its author: then there is none for them.
 pub(super) fn find_for(app: &App, viewer: Option<UserId>, id: &str) -> Result<MomentEvent, ApiError> {
-    let id: MomentId = id.parse().map_err(|e: features::ids::IdError| ApiError::field("id", e.to_string()))?;
+    let id: MomentId = crate::http::id("id", id)?;
     let unknown = || ApiError::NotFound("unknown_moment", format!("there is no Moment {id}; a new one is found within about a second"));
     // Back ends still see what somebody wrote who is banned.
     let shown = |author: UserId| match viewer {

@@ -174,11 +174,6 @@ fn may_see(app: &App, viewer: Option<UserId>, other: UserId) -> bool {
     app.knows(other) && !viewer.is_some_and(|viewer| app.indexes.ledger.blocked(viewer, other))
 }
 
-fn limit(wanted: Option<usize>) -> Result<usize, ApiError> {
-    let limit = wanted.unwrap_or(50);
-    if (1..=MOST).contains(&limit) { Ok(limit) } else { Err(ApiError::field("limit", format!("must be 1 to {MOST}"))) }
-}
-
 /// An event of somebody about a Moment, towards somebody, within the quota of who acts.
 fn event(
     app: &App,
@@ -248,7 +243,7 @@ async fn unlike(
 async fn likes(State(app): State<App>, caller: Caller, Part(id): Part, Params(wanted): Params<Wanted>) -> Result<Json<Likes>, ApiError> {
     let viewer = looking(caller, wanted.user)?;
     let moment = find_for(&app, viewer, &id)?.moment_id;
-    let most = limit(wanted.limit)?;
+    let most = crate::http::limit(wanted.limit, 50, MOST)?;
     let place = |cursor: &String| {
         let (at, by) = cursor.split_once('.')?;
         Some((at.parse::<i64>().ok()?, by.parse::<i64>().ok()?))
@@ -377,7 +372,7 @@ async fn comments(
 ) -> Result<Json<Comments>, ApiError> {
     let viewer = looking(caller, wanted.user)?;
     let moment = find_for(&app, viewer, &id)?.moment_id;
-    let most = limit(wanted.limit)?;
+    let most = crate::http::limit(wanted.limit, 50, MOST)?;
     let place = |cursor: &String| cursor.parse::<i64>().map_err(|_| ApiError::field("cursor", "is none that an answer gave"));
     let before = wanted.cursor.as_ref().map(place).transpose()?;
     let found = store::comments(&app.db, moment, before, most as u64).await?;

@@ -53,10 +53,7 @@ async fn recommendations(
     Params(wanted): Params<Wanted>,
 ) -> Result<Response, ApiError> {
     caller.must_be(wanted.viewer)?;
-    let limit = wanted.limit.unwrap_or(app.config.recommend.default_limit);
-    if !(1..=app.config.recommend.max_limit).contains(&limit) {
-        return Err(ApiError::field("limit", format!("must be 1 to {}", app.config.recommend.max_limit)));
-    }
+    let limit = crate::http::limit(wanted.limit, app.config.recommend.default_limit, app.config.recommend.max_limit)?;
     let position = position(wanted.lat, wanted.lon)?;
     let ask = Ask { viewer: wanted.viewer, limit, cursor: wanted.cursor, position, request_id, chinese: chinese(&headers) };
     let body = service::page(&app, ask).await?;

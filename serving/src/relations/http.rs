@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use features::event::{Event, InteractionEvent, InteractionKind};
-use features::ids::{IdError, MomentId, UserId};
+use features::ids::{MomentId, UserId};
 use features::relations::{Act, Pair, Side};
 use features::validate::validate;
 use serde::{Deserialize, Serialize};
@@ -157,13 +157,9 @@ struct Lengths {
     blocked: i64,
 }
 
-fn user_id(field: &str, text: &str) -> Result<UserId, ApiError> {
-    text.parse().map_err(|e: IdError| ApiError::field(field, e.to_string()))
-}
-
 /// The two of a path; the first is the one who asks.
 fn both(caller: Caller, TwoParts(id, other): &TwoParts) -> Result<(UserId, UserId), ApiError> {
-    let (user, other) = (user_id("id", id)?, user_id("other", other)?);
+    let (user, other) = (crate::http::id("id", id)?, crate::http::id("other", other)?);
     caller.must_be(user)?;
     if user == other { Err(ApiError::field("other", "is oneself")) } else { Ok((user, other)) }
 }
@@ -292,7 +288,7 @@ async fn lengths(State(app): State<App>, caller: Caller, Part(id): Part) -> Resu
 
 /// The person of a path, who asks about themselves.
 fn own(app: &App, caller: Caller, id: &str) -> Result<UserId, ApiError> {
-    let user = user_id("id", id)?;
+    let user = crate::http::id("id", id)?;
     caller.must_be(user)?;
     if app.knows(user) { Ok(user) } else { Err(ApiError::unknown_user(user)) }
 }
@@ -309,10 +305,7 @@ fn read(cursor: &str) -> Option<Place> {
 
 async fn list(app: &App, caller: Caller, id: &str, wanted: Wanted, list: List) -> Result<Json<Listing>, ApiError> {
     let user = own(app, caller, id)?;
-    let limit = wanted.limit.unwrap_or(50);
-    if !(1..=MOST).contains(&limit) {
-        return Err(ApiError::field("limit", format!("must be 1 to {MOST}")));
-    }
+    let limit = crate::http::limit(wanted.limit, 50, MOST)?;
     let place = |cursor: &String| read(cursor).ok_or_else(|| ApiError::field("cursor", "is none that an answer gave"));
     let mut after = wanted.cursor.as_ref().map(place).transpose()?;
     let (mut items, mut total, mut more) = (Vec::new(), 0, true);

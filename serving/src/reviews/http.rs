@@ -27,7 +27,7 @@ struct Wanted {
     /// `open` (the default), `dismissed`, `warned`, `banned` or `all`.
     state: Option<String>,
     /// At most so many, 1 to 200; 50 when left out.
-    limit: Option<u64>,
+    limit: Option<usize>,
     /// Gives the next page.
     cursor: Option<String>,
 }
@@ -50,14 +50,11 @@ async fn list_reviews(State(app): State<App>, Params(wanted): Params<Wanted>) ->
     if !["open", "dismissed", "warned", "banned", "all"].contains(&state) {
         return Err(ApiError::field("state", "must be open, dismissed, warned, banned or all"));
     }
-    let limit = wanted.limit.unwrap_or(50);
-    if !(1..=200).contains(&limit) {
-        return Err(ApiError::field("limit", "must be 1 to 200"));
-    }
+    let limit = crate::http::limit(wanted.limit, 50, 200)?;
     let after = wanted.cursor.as_deref().map_or(Ok(0), str::parse);
     let after = after.map_err(|_| ApiError::field("cursor", "is not one that was given out; begin without a cursor"))?;
-    let items = reviews(&app.db, (state != "all").then_some(state), after, limit).await?;
-    let cursor = items.last().filter(|_| items.len() as u64 == limit).map(|last| last.id.to_string());
+    let items = reviews(&app.db, (state != "all").then_some(state), after, limit as u64).await?;
+    let cursor = items.last().filter(|_| items.len() == limit).map(|last| last.id.to_string());
     Ok(Json(Reviews { items, cursor }))
 }
 
@@ -92,7 +89,7 @@ async fn list_bans(State(app): State<App>) -> Result<Json<Bans>, ApiError> {
 #[utoipa::path(delete, path = "/v1/bans/{id}", tag = "reviews", params(("id" = String, Path, description = "User id")), responses(
     (status = 204, description = "Lifted"), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 async fn lift_ban(State(app): State<App>, Part(id): Part) -> Result<StatusCode, ApiError> {
-    let user: UserId = id.parse().map_err(|e: features::ids::IdError| ApiError::field("id", e.to_string()))?;
+    let user: UserId = crate::http::id("id", &id)?;
     let now = app.now();
     retrying(|| lift(&app.db, user, By::Service, now)).await?;
     app.withheld.lift(user);

@@ -54,7 +54,7 @@ async fn delete_user(
     RequestId(request_id): RequestId,
     ids: EventIds,
 ) -> Result<(StatusCode, Json<Erasure>), ApiError> {
-    let user: UserId = id.parse().map_err(|e: features::ids::IdError| ApiError::field("id", e.to_string()))?;
+    let user: UserId = crate::http::id("id", &id)?;
     caller.must_be(user)?;
     // Whoever is banned is not shown, and may be erased; so may an account without a profile.
     let here = app.indexes.table.contains(user) && !app.erased.contains(user);

@@ -91,10 +91,7 @@ async fn search(State(app): State<App>, caller: Caller, Params(wanted): Params<W
         Some("people") => Some(Kind::People),
         Some(_) => return Err(ApiError::field("kind", "must be moments or people")),
     };
-    let limit = wanted.limit.unwrap_or(10);
-    if !(1..=50).contains(&limit) {
-        return Err(ApiError::field("limit", "must be 1 to 50"));
-    }
+    let limit = crate::http::limit(wanted.limit, 10, 50)?;
     if wanted.q.trim().is_empty() || wanted.q.chars().count() > 200 {
         return Err(ApiError::field("q", "must have 1 to 200 characters"));
     }

@@ -26,10 +26,6 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(get_me, put_me, patch_me))
 }
 
-fn user_id(text: &str) -> Result<UserId, ApiError> {
-    text.parse().map_err(|e: features::ids::IdError| ApiError::field("id", e.to_string()))
-}
-
 /// A profile for its owner or a service, with its revision.
 fn own(app: &App, user_id: UserId, profile: Profile, headers: &HeaderMap) -> Response {
     let tag = etag::header(profile.revision);
@@ -76,7 +72,7 @@ async fn put_user(
     RequestId(request_id): RequestId,
     Body(body): Body<Value>,
 ) -> Result<Response, ApiError> {
-    let user_id = user_id(&id)?;
+    let user_id = crate::http::id("id", &id)?;
     caller.must_be(user_id)?;
     change(&app, user_id, Asked { by_service: caller == Caller::Service, headers, request_id, wanted: Wanted::Whole(body) }).await
 }
@@ -93,7 +89,7 @@ async fn patch_user(
     RequestId(request_id): RequestId,
     Body(body): Body<Value>,
 ) -> Result<Response, ApiError> {
-    let user_id = user_id(&id)?;
+    let user_id = crate::http::id("id", &id)?;
     caller.must_be(user_id)?;
     change(&app, user_id, Asked { by_service: caller == Caller::Service, headers, request_id, wanted: Wanted::Patch(body) }).await
 }
@@ -104,7 +100,7 @@ async fn patch_user(
 #[utoipa::path(get, path = "/v1/users/{id}", tag = "users", security(("service_key" = []), ("user_token" = [])), params(("id" = String, Path, description = "User id")), responses(
     (status = 200, body = Seen), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 async fn get_user(State(app): State<App>, caller: Caller, Part(id): Part, headers: HeaderMap) -> Result<Response, ApiError> {
-    let user_id = user_id(&id)?;
+    let user_id = crate::http::id("id", &id)?;
     if let Some(viewer) = caller.user().filter(|viewer| *viewer != user_id) {
         return Ok(Json(Seen::Public(Box::new(public(&app, viewer, user_id)?))).into_response());
     }

@@ -59,10 +59,7 @@ struct Person {
 /// People, for operators: by part of the name or city, or by id.
 #[utoipa::path(get, path = "/v1/users", tag = "users", params(Wanted), responses((status = 200, body = People), (status = 401, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn list_users(State(app): State<App>, Params(wanted): Params<Wanted>) -> Result<Json<People>, ApiError> {
-    let limit = wanted.limit.unwrap_or(50);
-    if !(1..=200).contains(&limit) {
-        return Err(ApiError::field("limit", "must be 1 to 200"));
-    }
+    let limit = crate::http::limit(wanted.limit, 50, 200)?;
     let q = wanted.q.unwrap_or_default().to_lowercase();
     let now = app.now();
     let fits = |p: &Profile, user: UserId| {
