@@ -137,7 +137,8 @@ struct Terminal {
 impl Terminal {
     fn open(folder: &Path) -> Self {
         let mut command = Command::new("script");
-        command.args(["-qec", &format!("{} query --data-dir . --format csv", binary().display()), "/dev/null"]).current_dir(folder);
+        // `exec`: a shell that waits for the command would end itself by Ctrl-C, and its status would be the one told.
+        command.args(["-qec", &format!("exec {} query --data-dir . --format csv", binary().display()), "/dev/null"]).current_dir(folder);
         command.env("XDG_STATE_HOME", folder.join("state")).env("TERM", "xterm").env_remove("RUST_LOG");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (keys, mut out) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
@@ -215,7 +216,8 @@ async fn a_conversation_goes_on_after_mistakes_and_keeps_its_history() {
     terminal.after_a_break("SELECT 'still' || ' here' AS word;\r", "word\r\nstill here");
     terminal.expect(PROMPT);
     terminal.press("\x04");
-    assert!(terminal.child.wait().unwrap().success());
+    let status = terminal.child.wait().unwrap();
+    assert!(status.success(), "{status}: {:?}", terminal.shown);
     let history = std::fs::read_to_string(folder.path().join("state/hongniang/query_history")).unwrap();
     assert!(history.contains("SELECT 40 +") && history.contains("still"), "{history}");
 }
