@@ -155,9 +155,21 @@ impl Readiness {
     }
 }
 
-/// Shared by all handlers.
+/// Shared by all handlers; a clone is the same, and cheap: each request makes some.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<AppParts>);
+
+impl std::ops::Deref for App {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.0
+    }
+}
+
+/// What an [`App`] has.
+#[derive(Clone)]
+pub struct AppParts {
     /// The configuration.
     pub config: Arc<Config>,
     /// What can be found.
@@ -195,6 +207,17 @@ pub struct App {
 }
 
 impl App {
+    /// What handlers share.
+    pub fn new(parts: AppParts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// The same with other logins.
+    #[must_use]
+    pub fn with_auth(&self, auth: Auth) -> Self {
+        Self::new(AppParts { auth: Arc::new(auth), ..AppParts::clone(self) })
+    }
+
     /// Whether somebody may be shown to anybody: not erased here, no erasure under way, not banned. The one place that says so; whoever shows people asks here.
     pub fn may_show(&self, user: UserId) -> bool {
         !self.erased.contains(user) && !self.withheld.contains(user, self.now())

@@ -32,7 +32,7 @@ use crate::moderation::Moderator;
 use crate::recommend::{Decks, KeptRates, make_ahead};
 use crate::relations::Relations;
 use crate::sink::EventSink;
-use crate::state::{App, Erased, Indexes, Readiness, Withheld};
+use crate::state::{App, AppParts, Erased, Indexes, Readiness, Withheld};
 use crate::users::People;
 use crate::{reviews, rights};
 
@@ -207,7 +207,7 @@ impl Platform {
         let profiles = jobs::bring_profiles(&people, table.clone(), stop.clone());
         let entitlements = Arc::new(Entitlements::new(db.clone(), &config.entitlements));
         let relations = Relations::new(db.clone(), Arc::clone(&indexes.ledger), &config.relations);
-        let app = App {
+        let app = App::new(AppParts {
             people,
             relations: Arc::new(relations.with_allowance(Arc::new(Quotas(Arc::clone(&entitlements))))),
             entitlements,
@@ -225,7 +225,7 @@ impl Platform {
             withheld,
             metrics,
             clock: Utc::now,
-        };
+        });
         jobs::spawn_rights(&supervisor, &shared, &app, log.broker.as_ref());
         jobs::spawn_reviews(&supervisor, &shared, &app);
         let flight = flight::start(&app.config, stop.clone()).await?;

@@ -63,8 +63,7 @@ impl Node {
         }
         let codes = Arc::new(HandedOver::default());
         let auth = Auth::open(platform.app.db.clone(), &config.auth, place, system_chance(), Utc::now())?.handing_over(&codes);
-        let mut app = platform.app.clone();
-        app.auth = Arc::new(auth);
+        let app = platform.app.with_auth(auth);
         let listener = tokio::net::TcpListener::bind(config.http.listen).await?;
         let (address, metrics) = (listener.local_addr()?, app.metrics.clone());
         let service = http::router(app).into_make_service_with_connect_info::<SocketAddr>();
