@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::db::schema::{drop_table, index, long_text, number, table, text};
-use crate::db::statement::{col, insert, select, update};
+use crate::db::statement::{col, insert, insert_all, select, update};
 use crate::db::{Db, DbError, Kind, Row, Step, Tx, micros, time};
 
 /// The table.
@@ -143,7 +143,22 @@ pub async fn put(tx: &mut Tx, db: &Db, act: &Act, now: DateTime<Utc>) -> Result<
 /// # Errors
 /// When the database fails.
 pub async fn put_as(tx: &mut Tx, id: i64, act: &Act, now: DateTime<Utc>) -> Result<(), DbError> {
-    let values = [
+    tx.run(&insert(TABLE, COLUMNS, row(id, act, now))).await.map(drop)
+}
+
+/// Adds acts by the ids of what was made by them, each with its time.
+///
+/// # Errors
+/// When the database fails.
+pub async fn put_all(tx: &mut Tx, acts: &[(i64, Act, DateTime<Utc>)]) -> Result<(), DbError> {
+    let rows = acts.iter().map(|(id, act, at)| row(*id, act, *at)).collect();
+    tx.run_all(&insert_all(TABLE, COLUMNS, rows)).await
+}
+
+const COLUMNS: [&str; 9] = ["id", "at", "actor", "actor_id", "subject", "act", "outcome", "address", "details"];
+
+fn row(id: i64, act: &Act, now: DateTime<Utc>) -> [sea_query::Value; 9] {
+    [
         id.into(),
         micros(now).into(),
         act.actor.kind().into(),
@@ -153,9 +168,7 @@ pub async fn put_as(tx: &mut Tx, id: i64, act: &Act, now: DateTime<Utc>) -> Resu
         act.outcome.into(),
         act.address.map(cut).unwrap_or_default().into(),
         if act.details.is_null() { String::new() } else { act.details.to_string() }.into(),
-    ];
-    let columns = ["id", "at", "actor", "actor_id", "subject", "act", "outcome", "address", "details"];
-    tx.run(&insert(TABLE, columns, values)).await.map(drop)
+    ]
 }
 
 /// Adds an act in a transaction of its own.

@@ -114,6 +114,10 @@ pub struct TencentConfig {
     pub sign_name: String,
     /// `TemplateId` of a template with the code and the minutes it works.
     pub template_id: String,
+    /// `TemplateId` of one with the login that was added; without it nobody is told.
+    pub template_added: String,
+    /// `TemplateId` of one with the login that was removed.
+    pub template_removed: String,
 }
 
 impl Default for AuthConfig {
@@ -156,6 +160,8 @@ impl Default for TencentConfig {
             app_id: empty(),
             sign_name: empty(),
             template_id: empty(),
+            template_added: empty(),
+            template_removed: empty(),
         }
     }
 }
@@ -231,6 +237,9 @@ impl SmsConfig {
                 let t = &self.tencent;
                 if [&t.secret_id, &t.secret_key, &t.app_id, &t.template_id].iter().any(|value| value.trim().is_empty()) {
                     return Err(("auth.sms.tencent", "needs secret_id, secret_key, app_id and template_id".to_owned()));
+                }
+                if t.template_added.is_empty() != t.template_removed.is_empty() {
+                    return Err(("auth.sms.tencent", "needs both template_added and template_removed, or none of them".to_owned()));
                 }
                 Ok(())
             }

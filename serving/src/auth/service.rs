@@ -1,6 +1,8 @@
 //! The rules of logins and sessions.
 
+mod doors;
 mod logins;
+mod notices;
 mod oidc;
 mod phone;
 
@@ -16,6 +18,7 @@ use features::ids::UserId;
 use moka::sync::Cache;
 use subtle::ConstantTimeEq;
 
+use self::doors::Doors;
 pub use self::logins::{Login, LoginKind};
 pub use self::oidc::{IdToken, OidcLogin};
 use super::oidc::Providers;
@@ -42,10 +45,9 @@ pub struct Auth {
     providers: Providers,
     chance: Chance,
     limits: Arc<Limits>,
+    doors: Doors,
     /// Sessions that went on a moment ago.
     live: Cache<i64, ()>,
-    /// Who may not log in.
-    withheld: Withheld,
     /// Sessions that were ended here while access tokens of theirs are good.
     ended: Cache<i64, ()>,
 }
@@ -110,15 +112,16 @@ impl Auth {
         let sms = sms::sender(&config.sms)?;
         let access = Duration::from_secs(u64::try_from(config.access_s).unwrap_or_default() + 60);
         let cache = |lives| Cache::builder().max_capacity(1_000_000).time_to_live(lives).build();
+        let limits = Arc::new(Limits::new());
         Ok(Self {
+            doors: Doors::open(&db, &config.codes, &limits, &Withheld::default()),
             db,
             config: config.clone(),
             keys,
             sms,
             providers: Providers::new(&config.oidc)?,
             chance,
-            limits: Arc::new(Limits::new()),
-            withheld: Withheld::default(),
+            limits,
             live: cache(Duration::from_secs(config.check_s)),
             ended: cache(access),
         })

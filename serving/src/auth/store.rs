@@ -1,18 +1,19 @@
 //! The tables of the room.
 
+mod codes;
+mod entries;
 mod logins;
 
 use features::ids::UserId;
-use sea_query::{Alias, Expr, ExprTrait, Order};
+use sea_query::{Alias, Expr, ExprTrait, Order, Value};
 
-use crate::audit::{self, Act, Actor};
 use crate::db::schema::{drop_table, index, number, opt_number, table, text};
-use crate::db::statement::{col, delete, insert, select, update};
-use crate::db::{Db, DbError, Kind, Row, Step, Tx, key, time, user};
+use crate::db::statement::{col, select, update};
+use crate::db::{Db, DbError, Kind, Row, Step, Tx, key, user};
 
-pub(super) use self::logins::{
-    Entry, LoginRow, Owned, Told, count, drop_login, enter, lock_account, login, logins, new_login, spend, tell,
-};
+pub(super) use self::codes::{Code, Codes};
+pub(super) use self::entries::{Entries, Entry, Spent, Telling, new_logins};
+pub(super) use self::logins::{LoginRow, Owned, Told, drop_login, held, lock_account, login, logins};
 pub(crate) use self::logins::{OIDC_LOGINS, SPENT_TOKENS, drop_oidc_tables, oidc_tables};
 
 /// People who have logged in: one row each.
@@ -72,61 +73,6 @@ pub(crate) fn drop_tables() -> Vec<Step> {
     [SESSIONS, CODES, IDENTITIES, ACCOUNTS].map(drop_table).into()
 }
 
-/// A code on its way. Times are microseconds since 1970.
-#[derive(Debug, Clone)]
-pub(super) struct Code {
-    pub(super) code_hash: String,
-    pub(super) attempts: i64,
-    pub(super) sent_at: i64,
-    pub(super) expires_at: i64,
-}
-
-/// The code of a number, locked for change.
-pub(super) async fn code(tx: &mut Tx, phone_hash: &str) -> Result<Option<Code>, DbError> {
-    let mut wanted = select(CODES, ["code_hash", "attempts", "sent_at", "expires_at"]);
-    wanted.and_where(col("phone_hash").eq(phone_hash)).lock_exclusive();
-    let read = |row: Row| -> Result<Code, DbError> {
-        Ok(Code {
-            code_hash: row.text("code_hash")?,
-            attempts: row.int("attempts")?,
-            sent_at: row.int("sent_at")?,
-            expires_at: row.int("expires_at")?,
-        })
-    };
-    tx.one(&wanted).await?.map(read).transpose()
-}
-
-/// Puts a code in the place of the one before, if there is one; each sixteenth, by its time, sweeps out what ended long ago.
-pub(super) async fn put_code(tx: &mut Tx, phone_hash: &str, code: &Code, is_another: bool) -> Result<(), DbError> {
-    if is_another {
-        drop_code(tx, phone_hash).await?;
-    }
-    if code.sent_at % 16 == 0 {
-        let mut old = delete(CODES);
-        old.and_where(col("expires_at").lt(code.sent_at - 3_600_000_000));
-        tx.run(&old).await?;
-    }
-    let values = [phone_hash.into(), code.code_hash.as_str().into(), code.attempts.into(), code.sent_at.into(), code.expires_at.into()];
-    tx.run(&insert(CODES, ["phone_hash", "code_hash", "attempts", "sent_at", "expires_at"], values)).await?;
-    Ok(())
-}
-
-/// One attempt more.
-pub(super) async fn count_attempt(tx: &mut Tx, phone_hash: &str) -> Result<(), DbError> {
-    let mut more = update(CODES);
-    more.value(Alias::new("attempts"), col("attempts").add(1i64)).and_where(col("phone_hash").eq(phone_hash));
-    tx.run(&more).await?;
-    Ok(())
-}
-
-/// The code does not work any more.
-pub(super) async fn drop_code(tx: &mut Tx, phone_hash: &str) -> Result<(), DbError> {
-    let mut gone = delete(CODES);
-    gone.and_where(col("phone_hash").eq(phone_hash));
-    tx.run(&gone).await?;
-    Ok(())
-}
-
 /// A session as it is kept. Times are microseconds since 1970.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
@@ -160,14 +106,9 @@ fn kept(row: &Row) -> Result<Kept, DbError> {
     })
 }
 
-/// A new session, with its entry in the audit log; those of the person that expired go, unless it is the first.
-pub(super) async fn put_session(tx: &mut Tx, s: &Kept, is_first: bool) -> Result<(), DbError> {
-    if !is_first {
-        let mut over = delete(SESSIONS);
-        over.and_where(col("user_id").eq(key(s.user_id))).and_where(col("expires_at").lt(s.created_at));
-        tx.run(&over).await?;
-    }
-    let values = [
+/// A session as a row of [`COLUMNS`].
+fn session_row(s: &Kept) -> [Value; 10] {
+    [
         s.id.into(),
         key(s.user_id).into(),
         s.device.as_str().into(),
@@ -178,10 +119,7 @@ pub(super) async fn put_session(tx: &mut Tx, s: &Kept, is_first: bool) -> Result
         s.refresh_hash.as_str().into(),
         s.previous_hash.as_str().into(),
         s.refreshed_at.into(),
-    ];
-    tx.run(&insert(SESSIONS, COLUMNS, values)).await?;
-    // Whatever proves who somebody is, a login makes a session.
-    audit::put_as(tx, s.id, &Act::done(Actor::Person(s.user_id), s.user_id, "login"), time(s.created_at)).await
+    ]
 }
 
 /// A session, locked for change.

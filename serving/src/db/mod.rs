@@ -3,7 +3,7 @@
 //! - SQLite in the data folder by default; MySQL, MariaDB, TiDB or PostgreSQL by `database.url`. The same statements run on all: they are
 //!   built with sea-query, numbers are 64-bit, times are microseconds since 1970, and nothing that only one of them has is used.
 //! - A write is durable when its transaction has committed, also over `kill -9` and a power cut (SQLite: `synchronous = FULL`).
-//! - Writers who come at the same time share a commit where they ask for it ([`Db::together`]): each is undone by itself, and told once all are durable.
+//! - Writers who come at the same time share a transaction where they ask for it ([`Together`]): told once it is durable, and none is harmed by what another cannot do.
 //! - Ids are 64-bit, positive and sorted by time ([`Ids`]). Every table of [`TABLES`] that belongs to people has a shard key.
 //! - Tables change by versioned migrations, one node at a time.
 //! - An event that belongs to rows is put into the outbox in their transaction ([`outbox::put`]), and relayed to `inbox` at least once.
@@ -11,7 +11,6 @@
 
 mod config;
 mod error;
-mod group;
 mod ids;
 mod migrate;
 mod open;
@@ -22,6 +21,7 @@ mod retry;
 mod row;
 pub mod schema;
 pub mod statement;
+mod together;
 
 pub use self::config::DatabaseConfig;
 pub use self::error::DbError;
@@ -31,6 +31,7 @@ pub use self::pool::{Db, Kind, Tx};
 pub use self::retry::{Raced, Transient, retrying};
 pub use self::row::Row;
 pub use self::schema::{MIGRATIONS, Migration, Owned, Step, TABLES, TableSpec};
+pub use self::together::Together;
 
 use chrono::{DateTime, Utc};
 use features::ids::UserId;

@@ -14,7 +14,7 @@ use sqlx::{ConnectOptions, Database, Executor, MySql};
 use tokio::sync::Notify;
 
 use super::pool::Pools;
-use super::{DatabaseConfig, Db, DbError, Ids, Kind, group};
+use super::{DatabaseConfig, Db, DbError, Ids, Kind};
 
 /// How long a writer of another process may hold the file.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,12 +35,7 @@ impl Db {
         };
         let pools = pools.map_err(|error| wrong(told(error)))?;
         let outbox = Arc::new(Notify::new());
-        let queue = (kind == Kind::Sqlite).then(|| {
-            let (queue, jobs) = group::queue();
-            tokio::spawn(group::run(pools.clone(), Arc::clone(&outbox), jobs));
-            queue
-        });
-        Ok(Self { pools, ids: Arc::new(Ids::new(config.node)), outbox, place: place.into(), queue })
+        Ok(Self { pools, ids: Arc::new(Ids::new(config.node)), outbox, place: place.into() })
     }
 }
 

@@ -10,7 +10,6 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{AssertSqlSafe, MySql, Postgres, Sqlite, Transaction};
 use tokio::sync::Notify;
 
-use super::group::Queue;
 use super::{DbError, Ids, Row};
 
 /// How often a checkpoint is tried that readers are in the way of.
@@ -37,8 +36,6 @@ pub struct Db {
     pub(super) outbox: Arc<Notify>,
     /// Where it is, for messages.
     pub(super) place: Arc<str>,
-    /// Where work for a shared commit goes; nothing where the server groups commits by itself.
-    pub(super) queue: Option<Queue>,
 }
 
 #[derive(Clone)]
@@ -242,13 +239,15 @@ impl Tx {
         })
     }
 
-    /// A statement without values, prepared once; how many rows it met.
-    pub(super) async fn say(&mut self, sql: &'static str) -> Result<u64, DbError> {
-        Ok(match &mut self.inner {
-            Inner::Sqlite(tx) => sqlx::query::<Sqlite>(sql).execute(&mut **tx).await?.rows_affected(),
-            Inner::MySql(tx) => sqlx::query::<MySql>(sql).execute(&mut **tx).await?.rows_affected(),
-            Inner::Postgres(tx) => sqlx::query::<Postgres>(sql).execute(&mut **tx).await?.rows_affected(),
-        })
+    /// Several statements, one after the other.
+    ///
+    /// # Errors
+    /// When the database fails or refuses.
+    pub async fn run_all(&mut self, statements: &[impl QueryStatementWriter]) -> Result<(), DbError> {
+        for statement in statements {
+            self.run(statement).await?;
+        }
+        Ok(())
     }
 
     /// Statements that only one kind of database knows, for migrations; the rows they give.

@@ -8,7 +8,7 @@ use features::ids::UserId;
 
 use super::{Asker, Auth, IdToken, PHONE};
 use crate::audit::{self, Act, Actor};
-use crate::auth::store::{self, LoginRow, Owned};
+use crate::auth::store::{self, LoginRow, Owned, Telling};
 use crate::auth::{AuthError, Phone};
 use crate::db::{Tx, micros, retrying, time};
 
@@ -94,7 +94,11 @@ impl Auth {
             }
             linked
         };
-        retrying(linked).await
+        let id = retrying(linked).await?;
+        if id == new.id {
+            self.tell_added(caller.0, (PHONE, phone.number()), now);
+        }
+        Ok(id)
     }
 
     /// Adds a login by a provider; its id. One that is the caller's already stays as it is.
@@ -110,14 +114,20 @@ impl Auth {
             shown.spend(&mut tx).await?;
             let linked = link(&mut tx, new, (&shown.somebody.provider, &shown.somebody.subject), micros(now)).await;
             if let Ok(id) = linked {
-                store::tell(&mut tx, Owned { id, ..new }, &shown.told).await?;
+                let mut telling = Telling::hold(&mut tx, &[id]).await?;
+                telling.tell(Owned { id, ..new }, &shown.told);
+                telling.save(&mut tx).await?;
             }
             if matches!(linked, Ok(_) | Err(AuthError::Taken | AuthError::TooManyLogins(_))) {
                 tx.commit().await?;
             }
             linked
         };
-        retrying(linked).await
+        let id = retrying(linked).await?;
+        if id == new.id {
+            self.tell_added(caller.0, (&shown.somebody.provider, &shown.somebody.subject), now);
+        }
+        Ok(id)
     }
 
     /// Removes a login of a person. Sessions go on, also those that began with it.
@@ -126,24 +136,28 @@ impl Auth {
     /// When the session is not fresh, there is no such login of theirs, or it is their last one.
     pub async fn unlink(&self, caller: (UserId, i64), id: i64, now: DateTime<Utc>) -> Result<(), AuthError> {
         self.must_be_fresh(caller, now).await?;
-        retrying(|| self.remove(caller.0, id, now)).await
+        let (provider, subject) = retrying(|| self.remove(caller.0, id, now)).await?;
+        self.tell_removed(caller.0, (&provider, &subject), now);
+        Ok(())
     }
 
-    async fn remove(&self, user_id: UserId, id: i64, now: DateTime<Utc>) -> Result<(), AuthError> {
+    /// By what it was.
+    async fn remove(&self, user_id: UserId, id: i64, now: DateTime<Utc>) -> Result<(String, String), AuthError> {
         let mut tx = self.db.begin().await?;
         store::lock_account(&mut tx, user_id).await?;
-        match store::count(&mut tx, user_id, id).await? {
-            (_, false) => return Err(AuthError::NoLogin),
-            (..=1, true) => return Err(AuthError::LastLogin),
-            (_, true) => {}
+        let mut theirs = store::held(&mut tx, user_id).await?;
+        let at = theirs.iter().position(|(held, _)| *held == id).ok_or(AuthError::NoLogin)?;
+        if theirs.len() < 2 {
+            return Err(AuthError::LastLogin);
         }
         store::drop_login(&mut tx, user_id, id).await?;
         audit::put(&mut tx, &self.db, &Act::done(Actor::Person(user_id), user_id, "login_unlinked"), now).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(theirs.swap_remove(at).1)
     }
 }
 
-/// Makes a login the caller's, unless it is somebody's.
+/// Makes a login the caller's, unless it is somebody's; its id, which is that of another one where it was theirs already.
 async fn link(tx: &mut Tx, new: Owned, (provider, subject): (&str, &str), at: i64) -> Result<i64, AuthError> {
     if !store::lock_account(tx, new.user_id).await? {
         return Err(AuthError::BadToken);
@@ -153,10 +167,10 @@ async fn link(tx: &mut Tx, new: Owned, (provider, subject): (&str, &str), at: i6
         Some(_) => return Err(AuthError::Taken),
         None => {}
     }
-    if store::count(tx, new.user_id, 0).await?.0 >= MOST {
+    if store::held(tx, new.user_id).await?.len() as u64 >= MOST {
         return Err(AuthError::TooManyLogins(MOST));
     }
-    store::new_login(tx, new, (provider, subject), at).await?;
+    store::new_logins(tx, vec![(new, (provider.to_owned(), subject.to_owned()), at)]).await?;
     audit::put_as(tx, new.id, &Act::done(Actor::Person(new.user_id), new.user_id, "login_linked"), time(at)).await?;
     Ok(new.id)
 }

@@ -1,14 +1,12 @@
 //! Logins by an ID token of a provider.
 
 use chrono::{DateTime, Utc};
-use features::ids::UserId;
-use futures::FutureExt;
 
-use super::people::lets_in;
+use super::doors::ByToken;
 use super::{Asker, Auth, Device, Tokens, network};
 use crate::auth::AuthError;
 use crate::auth::oidc::{Somebody, suggestion};
-use crate::auth::store::{self, Entry, Told};
+use crate::auth::store::{Spent, Told};
 use crate::db::{Tx, micros, retrying};
 
 /// An ID token that an app got from a provider.
@@ -44,14 +42,34 @@ pub(super) struct Shown {
     pub(super) told: Told,
     /// A keyed hash of the token, and until when it is kept, where it may be used once only.
     once: Option<(String, i64)>,
-    at: i64,
+    /// When it was shown: microseconds since 1970.
+    pub(super) at: i64,
 }
 
 impl Shown {
+    /// The keyed hash of the token, where it may be used once only.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.once.as_ref().map(|(hash, _)| hash.as_str())
+    }
+
+    /// The token was not used before, where it may be used once only.
+    pub(super) fn must_be_new(&self, spent: &Spent) -> Result<(), AuthError> {
+        if self.token().is_some_and(|token| spent.has(token)) { Err(AuthError::BadIdToken("it was used before")) } else { Ok(()) }
+    }
+
     /// Uses the token up.
+    pub(super) fn use_up(&self, spent: &mut Spent) {
+        if let Some((token, until)) = &self.once {
+            spent.spend(token, *until);
+        }
+    }
+
+    /// Uses the token up in a transaction.
     pub(super) async fn spend(&self, tx: &mut Tx) -> Result<(), AuthError> {
-        let Some((hash, until)) = &self.once else { return Ok(()) };
-        if store::spend(tx, hash, *until, self.at).await? { Ok(()) } else { Err(AuthError::BadIdToken("it was used before")) }
+        let mut spent = Spent::hold(tx, self.token().as_slice()).await?;
+        self.must_be_new(&spent)?;
+        self.use_up(&mut spent);
+        Ok(spent.save(tx, self.at).await?)
     }
 }
 
@@ -87,28 +105,13 @@ impl Auth {
     pub async fn log_in_by(&self, given: &IdToken, device: &Device, from: &Asker, now: DateTime<Utc>) -> Result<OidcLogin, AuthError> {
         let shown = self.shown(given, from, now).await?;
         let (entry, refresh) = self.entry((&shown.somebody.provider, &shown.somebody.subject), device, now)?;
-        let (entered, told) = retrying(|| self.enter_by(&shown, &entry, now)).await?;
+        let one = ByToken { shown, entry: entry.clone(), from: from.address, now };
+        let (entered, told) = retrying(|| async { self.doors.tokens.ask(one.clone()).await? }).await?;
         Ok(OidcLogin {
             tokens: self.entered(&entry, &refresh, entered, now)?,
             mail: told.mail,
             is_private_email: told.private,
             suggested_nickname: told.name,
         })
-    }
-
-    /// Logins that come at the same time share a commit.
-    async fn enter_by(&self, shown: &Shown, entry: &Entry, now: DateTime<Utc>) -> Result<((UserId, bool), Told), AuthError> {
-        let (shown, entry, withheld) = (shown.clone(), entry.clone(), self.withheld.clone());
-        let work = self.db.together(move |tx| {
-            let work = async move {
-                shown.spend(tx).await?;
-                let (owned, created) = store::enter(tx, &entry).await?;
-                lets_in(&withheld, owned.user_id, now)?;
-                let told = store::tell(tx, owned, &shown.told).await?;
-                Ok(((owned.user_id, created), told))
-            };
-            work.boxed()
-        });
-        work.await
     }
 }

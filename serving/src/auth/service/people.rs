@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use features::ids::UserId;
 
 use super::super::store;
+use super::doors::Doors;
 use super::{Auth, AuthError};
 use crate::audit::{self, Act, Actor};
 use crate::db::micros;
@@ -21,7 +22,7 @@ impl Auth {
     /// Those who are withheld may not log in.
     #[must_use]
     pub fn heed(self, withheld: Withheld) -> Self {
-        Self { withheld, ..self }
+        Self { doors: Doors::open(&self.db, &self.config.codes, &self.limits, &withheld), ..self }
     }
 
     /// Ends a session of a person, by themselves: none of its tokens is good from now on.

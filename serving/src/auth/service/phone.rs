@@ -1,16 +1,12 @@
 //! Logins by a code that comes to a phone.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use features::ids::UserId;
-use futures::FutureExt;
 use subtle::ConstantTimeEq;
 
-use super::people::lets_in;
-use super::{Asker, Auth, Device, PHONE, Tokens, limit, network};
-use crate::auth::sms::Message;
-use crate::auth::store::{self, Code, Entry};
+use super::doors::{ByPhone, Wish};
+use super::{Asker, Auth, Device, PHONE, Tokens, network};
+use crate::auth::sms::{Message, Text};
+use crate::auth::store::{Code, Codes};
 use crate::auth::{AuthError, Phone, PhoneError};
 use crate::db::{DbError, Tx, micros, retrying};
 
@@ -26,17 +22,43 @@ pub(super) struct Given {
 }
 
 impl Given {
-    /// Takes the code if it is right, and counts an attempt if it is not; whether it is. The transaction is to be committed in both cases.
-    pub(super) async fn take(&self, tx: &mut Tx) -> Result<bool, DbError> {
-        let Some(kept) = store::code(tx, &self.phone_hash).await? else { return Ok(false) };
-        let works = kept.expires_at > self.at && kept.attempts < self.attempts;
-        if works && bool::from(kept.code_hash.as_bytes().ct_eq(self.code_hash.as_bytes())) {
-            store::drop_code(tx, &self.phone_hash).await?;
-            return Ok(true);
+    /// The keyed hash of the number.
+    pub(super) fn number(&self) -> &str {
+        &self.phone_hash
+    }
+
+    /// Whether it is the code that is on its way, and works.
+    pub(super) fn fits(&self, codes: &Codes) -> bool {
+        codes.of(&self.phone_hash).is_some_and(|kept| {
+            let works = kept.expires_at > self.at && kept.attempts < self.attempts;
+            works && bool::from(kept.code_hash.as_bytes().ct_eq(self.code_hash.as_bytes()))
+        })
+    }
+
+    /// Whether it is one of the attempts that a code has: there is one on its way, and attempts are left.
+    pub(super) fn counts(&self, codes: &Codes) -> bool {
+        codes.of(&self.phone_hash).is_some_and(|kept| kept.attempts < self.attempts)
+    }
+
+    /// Takes the code if it fits, and counts an attempt if it does not; whether it does.
+    pub(super) fn use_up(&self, codes: &mut Codes) -> bool {
+        if self.fits(codes) {
+            codes.spend(&self.phone_hash);
+            return true;
         }
-        store::count_attempt(tx, &self.phone_hash).await?;
-        metrics::counter!("hongniang_auth_wrong_codes_total").increment(1);
-        Ok(false)
+        if self.counts(codes) {
+            codes.miss(&self.phone_hash);
+            metrics::counter!("hongniang_auth_wrong_codes_total").increment(1);
+        }
+        false
+    }
+
+    /// The same in a transaction, which is to be committed in both cases.
+    pub(super) async fn take(&self, tx: &mut Tx) -> Result<bool, DbError> {
+        let mut codes = Codes::hold(tx, [self.number()]).await?;
+        let fits = self.use_up(&mut codes);
+        codes.save(tx).await?;
+        Ok(fits)
     }
 }
 
@@ -67,38 +89,20 @@ impl Auth {
             sent_at: micros(now),
             expires_at: micros(now + TimeDelta::seconds(codes.lives_s)),
         };
-        retrying(|| self.keep_code(&phone_hash, &kept, now)).await?;
-        let message = Message { phone: &phone, code: &code, lives_s: codes.lives_s, now };
+        let wish = Wish { number: phone_hash.clone(), code: kept, now };
+        retrying(|| async { self.doors.codes.ask(wish.clone()).await? }).await?;
+        let message = Message { phone: &phone, text: Text::Code { code: &code, lives_s: codes.lives_s }, now };
         if let Err(reason) = self.sms.send(message).await {
             // Nobody has it: the next one may be asked for at once.
             let mut tx = self.db.begin().await?;
-            store::drop_code(&mut tx, &phone_hash).await?;
+            let mut codes = Codes::hold(&mut tx, [phone_hash.as_str()]).await?;
+            codes.spend(&phone_hash);
+            codes.save(&mut tx).await?;
             tx.commit().await?;
             return Err(AuthError::NotSent(reason));
         }
         metrics::counter!("hongniang_auth_codes_total").increment(1);
         Ok(codes.lives_s)
-    }
-
-    /// Codes that are asked for at the same time share a commit.
-    async fn keep_code(&self, phone_hash: &str, kept: &Code, now: DateTime<Utc>) -> Result<(), AuthError> {
-        let (limits, codes) = (Arc::clone(&self.limits), &self.config.codes);
-        let (pause_s, per_number, phone_hash, kept) = (codes.pause_s, codes.per_number, phone_hash.to_owned(), kept.clone());
-        let work = self.db.together(move |tx| {
-            let work = async move {
-                let before = store::code(tx, &phone_hash).await?;
-                if let Some(before) = &before {
-                    let pause = before.sent_at + pause_s * 1_000_000 - kept.sent_at;
-                    if pause > 0 {
-                        return Err(AuthError::TooOften(pause / 1_000_000 + 1));
-                    }
-                }
-                limit(&limits, ("codes of number", &phone_hash), per_number, now)?;
-                Ok(store::put_code(tx, &phone_hash, &kept, before.is_some()).await?)
-            };
-            work.boxed()
-        });
-        work.await
     }
 
     fn new_code(&self) -> Result<String, AuthError> {
@@ -129,24 +133,8 @@ impl Auth {
     pub async fn verify(&self, phone: &str, code: &str, device: &Device, from: &Asker, now: DateTime<Utc>) -> Result<Tokens, AuthError> {
         let (phone, given) = self.given(phone, code, from, now)?;
         let (entry, refresh) = self.entry((PHONE, phone.number()), device, now)?;
-        let entered = retrying(|| self.log_in(&given, &entry, now)).await?.ok_or(AuthError::WrongCode)?;
+        let one = ByPhone { given, entry: entry.clone(), from: from.address, now };
+        let entered = retrying(|| async { self.doors.phones.ask(one.clone()).await? }).await?.ok_or(AuthError::WrongCode)?;
         self.entered(&entry, &refresh, entered, now)
-    }
-
-    /// Logins that come at the same time share a commit.
-    async fn log_in(&self, given: &Given, entry: &Entry, now: DateTime<Utc>) -> Result<Option<(UserId, bool)>, AuthError> {
-        let (given, entry, withheld) = (given.clone(), entry.clone(), self.withheld.clone());
-        let work = self.db.together(move |tx| {
-            let work = async move {
-                if !given.take(tx).await? {
-                    return Ok(None); // and the attempt is counted
-                }
-                let (owned, created) = store::enter(tx, &entry).await?;
-                lets_in(&withheld, owned.user_id, now)?;
-                Ok(Some((owned.user_id, created)))
-            };
-            work.boxed()
-        });
-        work.await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Message, Sms};
+use super::{Message, Sms, Text};
 
 /// The last code of each number, until it is taken.
 #[derive(Default)]
@@ -21,8 +21,10 @@ impl HandedOver {
 #[async_trait]
 impl Sms for HandedOver {
     async fn send(&self, message: Message<'_>) -> Result<(), String> {
-        let mut codes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        codes.insert(message.phone.number().to_owned(), message.code.to_owned());
+        if let Text::Code { code, .. } = message.text {
+            let mut codes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            codes.insert(message.phone.number().to_owned(), code.to_owned());
+        }
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Who sends codes.
+//! Who sends codes, and tells people when their logins have changed.
 
 mod handed_over;
 mod tencent;
@@ -22,23 +22,64 @@ pub(super) use self::webhook::sign;
 /// How long a sender may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A code on its way.
+/// A message on its way.
 pub(super) struct Message<'a> {
     /// To whom.
     pub(super) phone: &'a Phone,
-    /// Six digits.
-    pub(super) code: &'a str,
-    /// How long it works, in seconds.
-    pub(super) lives_s: i64,
-    /// When it was asked for.
+    /// What.
+    pub(super) text: Text<'a>,
+    /// When it is sent.
     pub(super) now: DateTime<Utc>,
 }
 
-/// Sends codes. An error names neither number nor code.
+/// What a message says.
+pub(super) enum Text<'a> {
+    /// A code for a login.
+    Code {
+        /// Six digits.
+        code: &'a str,
+        /// How long it works, in seconds.
+        lives_s: i64,
+    },
+    /// The logins of the account have changed.
+    Changed(&'a Change),
+}
+
+/// How the logins of an account have changed: by the name of the provider, or the number with its first and last digits only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    /// There is one more.
+    Added(String),
+    /// There is one less.
+    Removed(String),
+}
+
+impl Change {
+    /// What it is called in requests of ours.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Added(_) => "login_added",
+            Self::Removed(_) => "login_removed",
+        }
+    }
+
+    fn login(&self) -> &str {
+        match self {
+            Self::Added(login) | Self::Removed(login) => login,
+        }
+    }
+}
+
+/// Sends messages. An error names neither number nor code.
 #[async_trait]
 pub(super) trait Sms: Send + Sync {
-    /// Returns when the code is on its way.
+    /// Returns when the message is on its way.
     async fn send(&self, message: Message<'_>) -> Result<(), String>;
+
+    /// Whether it can tell of changes.
+    fn tells_changes(&self) -> bool {
+        true
+    }
 }
 
 /// The sender of the configuration.
@@ -57,9 +98,13 @@ struct Console;
 
 #[async_trait]
 impl Sms for Console {
-    async fn send(&self, Message { phone, code, .. }: Message<'_>) -> Result<(), String> {
+    async fn send(&self, Message { phone, text, .. }: Message<'_>) -> Result<(), String> {
         // Not the log, which is kept and shipped; the configuration allows this on loopback only.
-        println!("  code     {code} for {phone}  (auth.sms.provider = \"console\")");
+        let what = match text {
+            Text::Code { code, .. } => format!("code     {code}"),
+            Text::Changed(change) => format!("message  {} ({})", change.name(), change.login()),
+        };
+        println!("  {what} for {phone}  (auth.sms.provider = \"console\")");
         Ok(())
     }
 }
@@ -71,5 +116,9 @@ struct Nobody;
 impl Sms for Nobody {
     async fn send(&self, _: Message<'_>) -> Result<(), String> {
         Err("nobody sends codes here; set auth.sms.provider".to_owned())
+    }
+
+    fn tells_changes(&self) -> bool {
+        false
     }
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::chance::hex;
 use super::super::config::TencentConfig;
-use super::{Message, Sms};
+use super::{Change, Message, Sms, Text};
 
 const ALGORITHM: &str = "TC3-HMAC-SHA256";
 const JSON: &str = "application/json; charset=utf-8";
@@ -61,10 +61,13 @@ fn judge(answer: &Value) -> Result<(), String> {
 impl Sms for Tencent {
     async fn send(&self, message: Message<'_>) -> Result<(), String> {
         let c = &self.config;
-        let minutes = (message.lives_s / 60).max(1).to_string();
+        let (template, parameters) = match message.text {
+            Text::Code { code, lives_s } => (&c.template_id, json!([code, (lives_s / 60).max(1).to_string()])),
+            Text::Changed(Change::Added(login)) => (&c.template_added, json!([login])),
+            Text::Changed(Change::Removed(login)) => (&c.template_removed, json!([login])),
+        };
         let mut body = json!({
-            "PhoneNumberSet": [message.phone.number()], "SmsSdkAppId": c.app_id, "TemplateId": c.template_id,
-            "TemplateParamSet": [message.code, minutes],
+            "PhoneNumberSet": [message.phone.number()], "SmsSdkAppId": c.app_id, "TemplateId": template, "TemplateParamSet": parameters,
         });
         if !c.sign_name.is_empty() {
             body["SignName"] = json!(c.sign_name);
@@ -83,6 +86,10 @@ impl Sms for Tencent {
             .body(body);
         let answer = request.send().await.map_err(|e| format!("Tencent Cloud does not answer: {}", e.without_url()))?;
         judge(&answer.json::<Value>().await.map_err(|e| format!("Tencent Cloud answers no JSON: {}", e.without_url()))?)
+    }
+
+    fn tells_changes(&self) -> bool {
+        !self.config.template_added.is_empty() && !self.config.template_removed.is_empty()
     }
 }
 

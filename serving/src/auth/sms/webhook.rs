@@ -1,4 +1,4 @@
-//! Codes to a service of the operator's, by a signed POST.
+//! Messages to a service of the operator's, by a signed POST.
 //!
 //! ```text
 //! POST <auth.sms.webhook_url>
@@ -9,7 +9,9 @@
 //! {"purpose":"login","phone":"+8613812345678","code":"123456","expires_in":300}
 //! ```
 //!
-//! An answer of 2xx means that the code is on its way. The receiver compares the signature in constant time and refuses timestamps that are more than five
+//! After a change of somebody's logins their numbers are told of it: `{"purpose":"login_added","phone":"+8613812345678","login":"google"}`, or `login_removed`.
+//!
+//! An answer of 2xx means that the message is on its way. The receiver compares the signature in constant time and refuses timestamps that are more than five
 //! minutes off, so that nothing can be played again later.
 
 use async_trait::async_trait;
@@ -17,7 +19,7 @@ use reqwest::header::CONTENT_TYPE;
 use ring::hmac;
 use serde::Serialize;
 
-use super::{Message, Sms};
+use super::{Message, Sms, Text};
 
 pub(super) struct Webhook {
     client: reqwest::Client,
@@ -29,8 +31,15 @@ pub(super) struct Webhook {
 struct Posted<'a> {
     purpose: &'static str,
     phone: &'a str,
-    code: &'a str,
-    expires_in: i64,
+    #[serde(flatten)]
+    about: About<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum About<'a> {
+    Code { code: &'a str, expires_in: i64 },
+    Change { login: &'a str },
 }
 
 impl Webhook {
@@ -48,7 +57,11 @@ pub(in crate::auth) fn sign(secret: &str, timestamp: i64, body: &str) -> String 
 #[async_trait]
 impl Sms for Webhook {
     async fn send(&self, message: Message<'_>) -> Result<(), String> {
-        let posted = Posted { purpose: "login", phone: message.phone.number(), code: message.code, expires_in: message.lives_s };
+        let (purpose, about) = match message.text {
+            Text::Code { code, lives_s } => ("login", About::Code { code, expires_in: lives_s }),
+            Text::Changed(change) => (change.name(), About::Change { login: change.login() }),
+        };
+        let posted = Posted { purpose, phone: message.phone.number(), about };
         let body = serde_json::to_string(&posted).map_err(|e| e.to_string())?;
         let timestamp = message.now.timestamp();
         let request = self

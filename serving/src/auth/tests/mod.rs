@@ -1,7 +1,9 @@
 //! Logins on a database of their own, with a clock, chance and SMS of the test.
 #![allow(clippy::unwrap_used)]
 
+mod crowd;
 mod keys;
+mod notices;
 mod numbers;
 mod sessions;
 
@@ -11,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::sms::{Message, Sms};
+use super::sms::{Change, Message, Sms, Text};
 use super::*;
 use crate::db::{self, DatabaseConfig, Db};
 
@@ -19,6 +21,7 @@ use crate::db::{self, DatabaseConfig, Db};
 #[derive(Default)]
 pub(super) struct Sent {
     pub(super) codes: Mutex<Vec<(String, String)>>,
+    pub(super) changes: Mutex<Vec<(String, Change)>>,
     pub(super) fails: Mutex<bool>,
 }
 
@@ -28,7 +31,11 @@ impl Sms for Sent {
         if *self.fails.lock().unwrap() {
             return Err("the test says so".to_owned());
         }
-        self.codes.lock().unwrap().push((message.phone.number().to_owned(), message.code.to_owned()));
+        let to = message.phone.number().to_owned();
+        match message.text {
+            Text::Code { code, .. } => self.codes.lock().unwrap().push((to, code.to_owned())),
+            Text::Changed(change) => self.changes.lock().unwrap().push((to, change.clone())),
+        }
         Ok(())
     }
 }

@@ -1,13 +1,10 @@
 //! What every database must do.
 
-use std::sync::Arc;
-
 use chrono::TimeDelta;
 use features::event::{Event, PresenceEvent, PresenceKind};
 use features::ids::{EventId, UserId, derived_event_id};
 use futures::FutureExt;
 use sea_query::{Alias, Expr, ExprTrait, OnConflict, Query, Value};
-use tokio::sync::Notify;
 
 use super::super::schema::{index, long_text, number, opt_number, table, text};
 use super::super::*;
@@ -18,6 +15,7 @@ pub(super) async fn run(place: impl AsyncFn(&'static str) -> Place) {
     values(&place("layer_values").await).await;
     transactions(&place("layer_transactions").await).await;
     together(&place("layer_together").await).await;
+    sets(&place("layer_sets").await).await;
     migrations(&place("layer_migrations").await).await;
     outbox(&place("layer_outbox").await).await;
     profiles(&place("room_profiles").await).await;
@@ -135,86 +133,87 @@ async fn rows(db: &Db, begins: &str) -> usize {
     db.all(&all).await.unwrap().len()
 }
 
+/// Inserts rows, all at once; says of each among how many it was.
+async fn write(tx: &mut Tx, all: Vec<i64>) -> Result<Vec<Result<usize, i64>>, DbError> {
+    let values = |n: &i64| [(100 + n).into(), format!("row {n}").into(), "".into(), Value::BigInt(None), Value::Bytes(None)];
+    let good = all.iter().filter(|n| *n % 7 != 4).map(values).collect();
+    tx.run_all(&statement::insert_all("probe", ["id", "name", "note", "n", "data"], good)).await?;
+    for n in &all {
+        match n % 7 {
+            1 => return Err(DbError::Unexpected("the test says so".to_owned())),
+            2 => return tx.run(&insert(1, "taken", "", None, None)).await.map(|_| Vec::new()),
+            3 => panic!("the test says so"),
+            _ => {}
+        }
+    }
+    Ok(all.iter().map(|n| if n % 7 == 4 { Err(*n) } else { Ok(all.len()) }).collect())
+}
+
 /// Work of others that fails, is refused or panics changes nothing for those who share a transaction with it.
 async fn together(place: &Place) {
     let db = place.open(1).await;
     probe(&db).await;
     db.run(&insert(1, "taken", "", None, None)).await.unwrap();
-    let write = |n: i64| {
-        let db = db.clone();
-        async move {
-            let done: Result<i64, DbError> = db
-                .together(move |tx| {
-                    let work = async move {
-                        tx.run(&insert(100 + n, &format!("row {n}"), "", None, None)).await?;
-                        match n % 5 {
-                            1 => Err(DbError::Unexpected("the test says so".to_owned())),
-                            2 => Err(tx.run(&insert(1, "taken", "", None, None)).await.unwrap_err()),
-                            3 => panic!("the test says so"),
-                            _ => Ok(n),
-                        }
-                    };
-                    work.boxed()
-                })
-                .await;
+    let rows_of = Together::new(db.clone(), |tx, all| async move { write(tx, all).await }.boxed());
+    let ask = |n: i64| {
+        let (db, rows_of) = (db.clone(), rows_of.clone());
+        tokio::spawn(async move {
+            let done = rows_of.ask(n).await;
             // What somebody was told of is there for everybody.
-            assert_eq!(done.is_ok(), db.one(&select(&format!("row {n}"))).await.unwrap().is_some(), "{n}: {done:?}");
-            (n, done)
-        }
+            let there = db.one(&select(&format!("row {n}"))).await.unwrap().is_some();
+            assert_eq!(matches!(done, Ok(Ok(_))), there, "{n}: {done:?}");
+            done
+        })
     };
-    // Of those who panic servers take the whole task; there they are not tried.
-    let all = (0..300).filter(|n| db.kind() == Kind::Sqlite || n % 5 != 3);
-    for (n, done) in futures::future::join_all(all.map(write)).await {
-        match n % 5 {
-            1 => assert!(matches!(done, Err(DbError::Unexpected(_)))),
-            2 => assert!(matches!(done, Err(DbError::Duplicate)), "{done:?}"),
-            3 => assert!(matches!(done, Err(DbError::Failed(_))), "{done:?}"),
-            _ => assert_eq!(done.unwrap(), n),
+    for (n, done) in (0..280).map(|n| (n, ask(n))).collect::<Vec<_>>() {
+        match (n % 7, done.await) {
+            (1, done) => assert!(matches!(done.unwrap(), Err(DbError::Unexpected(_)))),
+            (2, done) => assert!(matches!(done.unwrap(), Err(DbError::Duplicate))),
+            (3, done) => assert!(done.unwrap_err().is_panic(), "who asked for it"),
+            (4, done) => assert_eq!(done.unwrap().unwrap(), Err(n), "no error of the work: it says what came of it"),
+            (_, done) => assert!(done.unwrap().unwrap().is_ok()),
         }
     }
     assert_eq!(rows(&db, "row").await, 120);
-    // Whoever goes away while they wait has done their work all the same, or not at all; the next ones are not held up.
-    let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (began, goes) = (Arc::clone(&begun), Arc::clone(&go));
-    let slow = db.clone();
-    let first = tokio::spawn(async move {
-        let work = slow.together(move |tx| {
-            let work = async move {
-                began.notify_one();
-                goes.notified().await;
-                tx.run(&insert(1_000, "many 0", "", None, None)).await
-            };
-            work.boxed()
-        });
-        work.await
-    });
-    begun.notified().await;
     if db.kind() == Kind::Sqlite {
-        let follower = |n: i64| {
-            let db = db.clone();
-            tokio::spawn(async move {
-                db.together(move |tx| async move { tx.run(&insert(1_000 + n, &format!("many {n}"), "", None, None)).await }.boxed()).await
-            })
-        };
-        let followers: Vec<_> = (1..=20).map(follower).collect();
-        let queued = db.queue.as_ref().unwrap();
-        while queued.max_capacity() - queued.capacity() < 20 {
+        let held = db.begin().await.unwrap();
+        let many: Vec<_> = (0..21).map(|n| ask(1_000 + 7 * n)).collect();
+        while rows_of.waiting() < 21 {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
-        followers[0].abort();
-        go.notify_one();
-        first.await.unwrap().unwrap();
-        assert_eq!(rows(&db, "many").await, 21, "all who waited share one commit");
-        for follower in followers.into_iter().skip(1) {
-            assert_eq!(follower.await.unwrap().unwrap(), 1);
+        // Whoever goes away while they wait has their work done all the same.
+        many[0].abort();
+        drop(held);
+        for one in many.into_iter().skip(1) {
+            assert_eq!(one.await.unwrap().unwrap(), Ok(21), "all who waited share one transaction");
         }
-    } else {
-        go.notify_one();
-        first.await.unwrap().unwrap();
+        assert_eq!(rows(&db, "row 1000").await, 1);
     }
     db.close().await;
-    let closed: Result<u64, DbError> = db.together(|tx| async move { tx.run(&insert(9, "late", "", None, None)).await }.boxed()).await;
+    let closed = rows_of.ask(6).await;
     assert!(matches!(closed, Err(DbError::Busy)), "{closed:?}");
+}
+
+/// Sets of every size are written whole and found again.
+async fn sets(place: &Place) {
+    let db = place.open(1).await;
+    probe(&db).await;
+    let mut next = 0;
+    for size in [0, 1, 3, 4, 5, 21, 256, 300] {
+        let ids: Vec<i64> = (next..next + size).collect();
+        let row = |id: &i64| [(*id).into(), format!("set {id}").into(), "".into(), Value::BigInt(None), Value::Bytes(None)];
+        let mut tx = db.begin().await.unwrap();
+        let statements = statement::insert_all("probe", ["id", "name", "note", "n", "data"], ids.iter().map(row).collect());
+        tx.run_all(&statements).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut found = Query::select();
+        found.columns(["id"].map(Alias::new)).from(Alias::new("probe")).and_where(statement::one_of("id", ids.clone()));
+        let mut found: Vec<i64> = db.all(&found).await.unwrap().iter().map(|row| row.int("id").unwrap()).collect();
+        found.sort_unstable();
+        assert_eq!(found, ids);
+        next += size;
+    }
+    db.close().await;
 }
 
 async fn one_more(db: &Db) -> Result<(), DbError> {

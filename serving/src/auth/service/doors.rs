@@ -1,0 +1,192 @@
+//! Where people come in: those who come at the same time are let in together.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use features::ids::UserId;
+use futures::FutureExt;
+use serde_json::json;
+
+use super::limit;
+use super::oidc::Shown;
+use super::people::lets_in;
+use super::phone::Given;
+use crate::audit::{self, Act, Actor};
+use crate::auth::AuthError;
+use crate::auth::config::CodesConfig;
+use crate::auth::store::{Code, Codes, Entries, Entry, Owned, Spent, Telling, Told};
+use crate::db::{Db, DbError, Together, Tx};
+use crate::limits::Limits;
+use crate::state::Withheld;
+
+/// Whose a login is, and whether their account is new.
+pub(super) type Entered = (UserId, bool);
+
+/// A code that somebody asks for.
+#[derive(Debug, Clone)]
+pub(super) struct Wish {
+    /// Keyed hash of the number.
+    pub(super) number: String,
+    pub(super) code: Code,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// Somebody with a code.
+#[derive(Debug, Clone)]
+pub(super) struct ByPhone {
+    pub(super) given: Given,
+    pub(super) entry: Entry,
+    /// Whence.
+    pub(super) from: Option<IpAddr>,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// Somebody with an ID token.
+#[derive(Debug, Clone)]
+pub(super) struct ByToken {
+    pub(super) shown: Shown,
+    pub(super) entry: Entry,
+    /// Whence.
+    pub(super) from: Option<IpAddr>,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// The ways in.
+pub(super) struct Doors {
+    /// Codes are made.
+    pub(super) codes: Together<Wish, Result<(), AuthError>>,
+    /// Codes are used; nobody enters with a wrong one.
+    pub(super) phones: Together<ByPhone, Result<Option<Entered>, AuthError>>,
+    /// ID tokens are used; with what is kept of what the provider tells.
+    pub(super) tokens: Together<ByToken, Result<(Entered, Told), AuthError>>,
+}
+
+impl Doors {
+    /// The ways into a database, closed to those who are withheld.
+    pub(super) fn open(db: &Db, config: &CodesConfig, limits: &Arc<Limits>, withheld: &Withheld) -> Self {
+        let rules = Arc::new(Rules { pause_s: config.pause_s, per_number: config.per_number, limits: Arc::clone(limits) });
+        let (phones, tokens) = (withheld.clone(), withheld.clone());
+        Self {
+            codes: Together::new(db.clone(), move |tx, all| {
+                let rules = Arc::clone(&rules);
+                async move { rules.make(tx, all).await }.boxed()
+            }),
+            phones: Together::new(db.clone(), move |tx, all| {
+                let withheld = phones.clone();
+                async move { by_phone(tx, all, &withheld).await }.boxed()
+            }),
+            tokens: Together::new(db.clone(), move |tx, all| {
+                let withheld = tokens.clone();
+                async move { by_token(tx, all, &withheld).await }.boxed()
+            }),
+        }
+    }
+}
+
+/// How often codes are made.
+struct Rules {
+    pause_s: i64,
+    per_number: u32,
+    limits: Arc<Limits>,
+}
+
+impl Rules {
+    async fn make(&self, tx: &mut Tx, all: Vec<Wish>) -> Result<Vec<Result<(), AuthError>>, DbError> {
+        let mut codes = Codes::hold(tx, all.iter().map(|wish| wish.number.as_str())).await?;
+        let mut made = |wish: Wish| {
+            if let Some(before) = codes.of(&wish.number) {
+                let pause = before.sent_at + self.pause_s * 1_000_000 - wish.code.sent_at;
+                if pause > 0 {
+                    return Err(AuthError::TooOften(pause / 1_000_000 + 1));
+                }
+            }
+            limit(&self.limits, ("codes of number", &wish.number), self.per_number, wish.now)?;
+            codes.put(&wish.number, wish.code);
+            Ok(())
+        };
+        let made = all.into_iter().map(&mut made).collect();
+        codes.save(tx).await?;
+        Ok(made)
+    }
+}
+
+/// Entries of the audit log about those who are not let in.
+#[derive(Default)]
+struct Refusals(Vec<(i64, Act, DateTime<Utc>)>);
+
+impl Refusals {
+    /// By the id that the login would have had.
+    fn note(&mut self, entry: &Entry, subject: Option<Owned>, from: Option<IpAddr>, (reason, now): (&str, DateTime<Utc>)) {
+        let nobody = Act::of_nobody(Actor::System, "login", json!({"reason": reason}));
+        let act = Act { subject: subject.map(|owned| owned.user_id), outcome: "refused", address: from, ..nobody };
+        self.0.push((entry.new.id, act, now));
+    }
+
+    async fn save(self, tx: &mut Tx) -> Result<(), DbError> {
+        audit::put_all(tx, &self.0).await
+    }
+}
+
+/// Codes are used, wrong ones are counted. The code of somebody who is not let in stays as it is.
+async fn by_phone(tx: &mut Tx, all: Vec<ByPhone>, withheld: &Withheld) -> Result<Vec<Result<Option<Entered>, AuthError>>, DbError> {
+    let mut codes = Codes::hold(tx, all.iter().map(|one| one.given.number())).await?;
+    let mut entries = Entries::hold(tx, all.iter().map(|one| &one.entry)).await?;
+    let mut refusals = Refusals::default();
+    let mut enter = |one: &ByPhone| {
+        let owner = entries.owner(&one.entry);
+        if one.given.fits(&codes)
+            && let Some(owned) = owner
+            && let Err(error) = lets_in(withheld, owned.user_id, one.now)
+        {
+            refusals.note(&one.entry, owner, one.from, ("banned", one.now));
+            return Err(error);
+        }
+        // Guesses at codes that are none are counted nowhere: they would fill the log and tell nothing.
+        if !one.given.fits(&codes) && one.given.counts(&codes) {
+            refusals.note(&one.entry, owner, one.from, ("wrong_code", one.now));
+        }
+        if !one.given.use_up(&mut codes) {
+            return Ok(None);
+        }
+        let (owned, created) = entries.enter(&one.entry);
+        Ok(Some((owned.user_id, created)))
+    };
+    let entered = all.iter().map(&mut enter).collect();
+    codes.save(tx).await?;
+    entries.save(tx).await?;
+    refusals.save(tx).await?;
+    Ok(entered)
+}
+
+/// ID tokens are used. That of somebody who is not let in stays as it is.
+async fn by_token(tx: &mut Tx, all: Vec<ByToken>, withheld: &Withheld) -> Result<Vec<Result<(Entered, Told), AuthError>>, DbError> {
+    let tokens: Vec<&str> = all.iter().filter_map(|one| one.shown.token()).collect();
+    let mut spent = Spent::hold(tx, &tokens).await?;
+    let mut entries = Entries::hold(tx, all.iter().map(|one| &one.entry)).await?;
+    let mut telling = Telling::hold(tx, &entries.ids()).await?;
+    let mut refusals = Refusals::default();
+    let mut enter = |one: &ByToken| {
+        let owner = entries.owner(&one.entry);
+        if let Err(error) = one.shown.must_be_new(&spent) {
+            refusals.note(&one.entry, owner, one.from, ("used_token", one.now));
+            return Err(error);
+        }
+        if let Some(owned) = owner
+            && let Err(error) = lets_in(withheld, owned.user_id, one.now)
+        {
+            refusals.note(&one.entry, owner, one.from, ("banned", one.now));
+            return Err(error);
+        }
+        one.shown.use_up(&mut spent);
+        let (owned, created) = entries.enter(&one.entry);
+        Ok(((owned.user_id, created), telling.tell(owned, &one.shown.told)))
+    };
+    let entered = all.iter().map(&mut enter).collect();
+    let at = all.iter().map(|one| one.shown.at).min().unwrap_or_default();
+    spent.save(tx, at).await?;
+    entries.save(tx).await?;
+    telling.save(tx).await?;
+    refusals.save(tx).await?;
+    Ok(entered)
+}
