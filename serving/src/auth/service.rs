@@ -5,6 +5,7 @@ mod logins;
 mod notices;
 mod oidc;
 mod phone;
+mod turns;
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
@@ -16,7 +17,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use features::ids::UserId;
 use moka::sync::Cache;
-use subtle::ConstantTimeEq;
 
 use self::doors::Doors;
 pub use self::logins::{Login, LoginKind};
@@ -26,8 +26,7 @@ use super::refresh::Refresh;
 use super::sms::{self, HandedOver, Sms};
 use super::store::{self, Entry, Kept, Owned};
 use super::{AuthConfig, AuthError, Chance, Claims, Keys, access};
-use crate::audit::{self, Act, Actor};
-use crate::db::{Db, micros, retrying, time};
+use crate::db::{Db, micros, time};
 use crate::limits::{Limits, PerHour};
 use crate::state::Withheld;
 
@@ -114,7 +113,7 @@ impl Auth {
         let cache = |lives| Cache::builder().max_capacity(1_000_000).time_to_live(lives).build();
         let limits = Arc::new(Limits::new());
         Ok(Self {
-            doors: Doors::open(&db, &config.codes, &limits, &Withheld::default()),
+            doors: Doors::open(&db, config, &limits, &Withheld::default()),
             db,
             config: config.clone(),
             keys,
@@ -219,47 +218,6 @@ impl Auth {
             expires_at: time(session.expires_at),
             created: false,
         })
-    }
-
-    /// New tokens for a refresh token, which then has been used. Used again it ends the session; but within `auth.retry_s` after its use, and while
-    /// the token that it gave has not been used, it gives that same one again: the first answer was lost on its way.
-    ///
-    /// # Errors
-    /// When the token is not one of ours, its session has ended, or it was used before.
-    pub async fn refresh(&self, token: &str, now: DateTime<Utc>) -> Result<Tokens, AuthError> {
-        let token = Refresh::parse(token, &self.keys).ok_or(AuthError::BadRefresh)?;
-        retrying(|| self.turn(&token, now)).await
-    }
-
-    async fn turn(&self, token: &Refresh, now: DateTime<Utc>) -> Result<Tokens, AuthError> {
-        let at = micros(now);
-        let (old, next) = (token.hash(&self.keys), token.next(&self.keys));
-        let new = next.hash(&self.keys);
-        let mut tx = self.db.begin().await?;
-        let kept = store::session(&mut tx, token.session).await?.filter(|s| s.ended_at.is_none() && s.expires_at > at);
-        let Some(mut kept) = kept else { return Err(AuthError::BadRefresh) };
-        let same = |a: &str, b: &str| bool::from(a.as_bytes().ct_eq(b.as_bytes()));
-        if same(&kept.refresh_hash, &old) {
-            kept.expires_at = self.session_ends(now);
-            if !store::turn(&mut tx, kept.id, (&old, &new), at, kept.expires_at).await? {
-                return Err(AuthError::BadRefresh);
-            }
-            tx.commit().await?;
-            return self.tokens(&kept, &next, now);
-        }
-        drop(tx);
-        let retried = at - kept.refreshed_at <= self.config.retry_s * 1_000_000;
-        if retried && same(&kept.previous_hash, &old) && same(&kept.refresh_hash, &new) {
-            return self.tokens(&kept, &next, now);
-        }
-        match self.end(kept.user_id, kept.id, now).await {
-            Ok(()) | Err(AuthError::NoSession) => {}
-            Err(error) => return Err(error),
-        }
-        audit::note(&self.db, &Act::done(Actor::System, kept.user_id, "refresh_token_reused"), now).await?;
-        metrics::counter!("hongniang_auth_reused_total").increment(1);
-        tracing::warn!(session = kept.id, "a refresh token was used twice; its session is ended");
-        Err(AuthError::Reused)
     }
 
     /// Whose a token is, and of which session, if both are good.

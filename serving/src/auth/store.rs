@@ -4,11 +4,13 @@ mod codes;
 mod entries;
 mod logins;
 
+use std::collections::{HashMap, HashSet};
+
 use features::ids::UserId;
 use sea_query::{Alias, Expr, ExprTrait, Order, Value};
 
 use crate::db::schema::{drop_table, index, number, opt_number, table, text};
-use crate::db::statement::{col, select, update};
+use crate::db::statement::{col, one_of, select, update};
 use crate::db::{Db, DbError, Kind, Row, Step, Tx, key, user};
 
 pub(super) use self::codes::{Code, Codes};
@@ -88,6 +90,58 @@ pub(super) struct Kept {
     pub(super) refreshed_at: i64,
 }
 
+impl Kept {
+    /// The same with the next refresh token.
+    pub(super) fn turned(&self, (old, new): (&str, &str), at: i64) -> Self {
+        Self { refresh_hash: new.to_owned(), previous_hash: old.to_owned(), refreshed_at: at, seen_at: at, ..self.clone() }
+    }
+}
+
+/// Some sessions, locked for change. Nothing is written before [`Sessions::save`].
+#[derive(Debug)]
+pub(super) struct Sessions {
+    kept: HashMap<i64, Kept>,
+    turned: HashSet<i64>,
+}
+
+impl Sessions {
+    /// Sessions by their ids, as far as there are any.
+    pub(super) async fn hold(tx: &mut Tx, ids: impl IntoIterator<Item = i64>) -> Result<Self, DbError> {
+        let mut wanted = select(SESSIONS, COLUMNS);
+        wanted.and_where(one_of("id", ids)).lock_exclusive();
+        let kept = tx.all(&wanted).await?.iter().map(|row| kept(row).map(|kept| (kept.id, kept))).collect::<Result<_, DbError>>()?;
+        Ok(Self { kept, turned: HashSet::new() })
+    }
+
+    /// A session.
+    pub(super) fn of(&self, id: i64) -> Option<&Kept> {
+        self.kept.get(&id)
+    }
+
+    /// Its next refresh token counts from now on.
+    pub(super) fn put(&mut self, next: Kept) {
+        self.turned.insert(next.id);
+        self.kept.insert(next.id, next);
+    }
+
+    /// Writes what has changed.
+    pub(super) async fn save(self, tx: &mut Tx) -> Result<(), DbError> {
+        for next in self.turned.iter().filter_map(|id| self.kept.get(id)) {
+            let mut turned = update(SESSIONS);
+            turned.values([
+                (Alias::new("refresh_hash"), Expr::val(next.refresh_hash.as_str())),
+                (Alias::new("previous_hash"), Expr::val(next.previous_hash.as_str())),
+                (Alias::new("refreshed_at"), Expr::val(next.refreshed_at)),
+                (Alias::new("seen_at"), Expr::val(next.seen_at)),
+                (Alias::new("expires_at"), Expr::val(next.expires_at)),
+            ]);
+            turned.and_where(col("id").eq(next.id));
+            tx.run(&turned).await?;
+        }
+        Ok(())
+    }
+}
+
 const COLUMNS: [&str; 10] =
     ["id", "user_id", "device", "created_at", "seen_at", "expires_at", "ended_at", "refresh_hash", "previous_hash", "refreshed_at"];
 
@@ -122,13 +176,6 @@ fn session_row(s: &Kept) -> [Value; 10] {
     ]
 }
 
-/// A session, locked for change.
-pub(super) async fn session(tx: &mut Tx, id: i64) -> Result<Option<Kept>, DbError> {
-    let mut wanted = select(SESSIONS, COLUMNS);
-    wanted.and_where(col("id").eq(id)).lock_exclusive();
-    tx.one(&wanted).await?.map(|row| kept(&row)).transpose()
-}
-
 /// When a session of a person that goes on began, in microseconds since 1970.
 pub(super) async fn began(db: &Db, id: i64, user_id: UserId) -> Result<Option<i64>, DbError> {
     let mut wanted = select(SESSIONS, ["created_at"]);
@@ -150,20 +197,6 @@ pub(super) async fn sessions(db: &Db, user_id: UserId, at: i64) -> Result<Vec<Ke
     wanted.and_where(col("user_id").eq(key(user_id))).and_where(col("ended_at").is_null()).and_where(col("expires_at").gt(at));
     wanted.order_by(Alias::new("seen_at"), Order::Desc).order_by(Alias::new("id"), Order::Desc).limit(200);
     db.all(&wanted).await?.iter().map(kept).collect()
-}
-
-/// The next refresh token counts from now on.
-pub(super) async fn turn(tx: &mut Tx, id: i64, (old, new): (&str, &str), at: i64, expires_at: i64) -> Result<bool, DbError> {
-    let mut turned = update(SESSIONS);
-    turned.values([
-        (Alias::new("refresh_hash"), Expr::val(new)),
-        (Alias::new("previous_hash"), Expr::val(old)),
-        (Alias::new("refreshed_at"), Expr::val(at)),
-        (Alias::new("seen_at"), Expr::val(at)),
-        (Alias::new("expires_at"), Expr::val(expires_at)),
-    ]);
-    turned.and_where(col("id").eq(id)).and_where(col("refresh_hash").eq(old)).and_where(col("ended_at").is_null());
-    Ok(tx.run(&turned).await? == 1)
 }
 
 /// Ends a session of a person; whether it went on before.

@@ -12,9 +12,10 @@ use super::limit;
 use super::oidc::Shown;
 use super::people::lets_in;
 use super::phone::Given;
+use super::turns::{Turn, Turned, turn};
 use crate::audit::{self, Act, Actor};
 use crate::auth::AuthError;
-use crate::auth::config::CodesConfig;
+use crate::auth::config::{AuthConfig, CodesConfig};
 use crate::auth::store::{Code, Codes, Entries, Entry, Owned, Spent, Telling, Told};
 use crate::db::{Db, DbError, Together, Tx};
 use crate::limits::Limits;
@@ -60,12 +61,16 @@ pub(super) struct Doors {
     pub(super) phones: Together<ByPhone, Result<Option<Entered>, AuthError>>,
     /// ID tokens are used; with what is kept of what the provider tells.
     pub(super) tokens: Together<ByToken, Result<(Entered, Told), AuthError>>,
+    /// Refresh tokens are used.
+    pub(super) turns: Together<Turn, Turned>,
 }
 
 impl Doors {
     /// The ways into a database, closed to those who are withheld.
-    pub(super) fn open(db: &Db, config: &CodesConfig, limits: &Arc<Limits>, withheld: &Withheld) -> Self {
-        let rules = Arc::new(Rules { pause_s: config.pause_s, per_number: config.per_number, limits: Arc::clone(limits) });
+    pub(super) fn open(db: &Db, config: &AuthConfig, limits: &Arc<Limits>, withheld: &Withheld) -> Self {
+        let CodesConfig { pause_s, per_number, .. } = config.codes;
+        let rules = Arc::new(Rules { pause_s, per_number, limits: Arc::clone(limits) });
+        let retry_us = config.retry_s * 1_000_000;
         let (phones, tokens) = (withheld.clone(), withheld.clone());
         Self {
             codes: Together::new(db.clone(), move |tx, all| {
@@ -80,6 +85,7 @@ impl Doors {
                 let withheld = tokens.clone();
                 async move { by_token(tx, all, &withheld).await }.boxed()
             }),
+            turns: Together::new(db.clone(), move |tx, all| turn(tx, all, retry_us).boxed()),
         }
     }
 }

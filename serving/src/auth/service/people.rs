@@ -22,7 +22,7 @@ impl Auth {
     /// Those who are withheld may not log in.
     #[must_use]
     pub fn heed(self, withheld: Withheld) -> Self {
-        Self { doors: Doors::open(&self.db, &self.config.codes, &self.limits, &withheld), ..self }
+        Self { doors: Doors::open(&self.db, &self.config, &self.limits, &withheld), ..self }
     }
 
     /// Ends a session of a person, by themselves: none of its tokens is good from now on.
