@@ -20,6 +20,7 @@ pub mod models;
 pub mod moderation;
 pub mod moments;
 pub mod ops;
+mod outside;
 pub mod recommend;
 pub mod relations;
 pub mod replay;

@@ -17,12 +17,3 @@ pub fn system_chance() -> Chance {
     let system = SystemRandom::new();
     Arc::new(move |bytes| system.fill(bytes).map_err(|_| NoChance))
 }
-
-/// Bytes as lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}"); // a String takes everything
-        out
-    })
-}

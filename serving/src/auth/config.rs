@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::OidcConfig;
+use crate::outside::SECRET_CHARS;
 
 /// The `[auth]` section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,8 +230,8 @@ impl SmsConfig {
             SmsProvider::Webhook if !self.webhook_url.starts_with("https://") && !self.webhook_url.starts_with("http://") => {
                 Err(("auth.sms.webhook_url", "must be the http(s) URL that codes are sent to".to_owned()))
             }
-            SmsProvider::Webhook if self.webhook_secret.len() < 16 => {
-                Err(("auth.sms.webhook_secret", "needs at least 16 characters that your service knows, too".to_owned()))
+            SmsProvider::Webhook if self.webhook_secret.len() < SECRET_CHARS => {
+                Err(("auth.sms.webhook_secret", format!("needs at least {SECRET_CHARS} characters that your service knows, too")))
             }
             SmsProvider::Webhook => Ok(()),
             SmsProvider::Tencent => {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::outside::may_be_asked;
+
 /// Whether a login must bring a nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,7 +108,7 @@ impl OidcConfig {
                 "issuer must be the https URL that its ID tokens have as iss; it is known of google, apple and firebase only".to_owned(),
             );
         }
-        if !(self.issuer.is_empty() || may_be_fetched(&self.issuer)) || !(self.jwks_uri.is_empty() || may_be_fetched(&self.jwks_uri)) {
+        if !(self.issuer.is_empty() || may_be_asked(&self.issuer)) || !(self.jwks_uri.is_empty() || may_be_asked(&self.jwks_uri)) {
             return wrong("issuer and jwks_uri must begin with https:// (http:// on loopback only)".to_owned());
         }
         if !(0..=300).contains(&self.leeway_s) {
@@ -117,13 +119,6 @@ impl OidcConfig {
         }
         Ok(())
     }
-}
-
-/// Keys come over TLS, or from this machine.
-pub(super) fn may_be_fetched(url: &str) -> bool {
-    let Ok(url) = reqwest::Url::parse(url) else { return false };
-    let here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    url.username().is_empty() && url.host_str().is_some() && (url.scheme() == "https" || (url.scheme() == "http" && here))
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use reqwest::header::CACHE_CONTROL;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::config::{Source, may_be_fetched};
+use super::config::Source;
+use crate::outside::{self, Unread, may_be_asked};
 
 /// The least time between two requests for the keys.
 pub(super) const PAUSE: TimeDelta = TimeDelta::seconds(10);
@@ -82,7 +83,7 @@ pub(super) struct ProviderKeys {
 impl ProviderKeys {
     /// None fetched so far. `stale`: for how long they are used after they have gone out of date.
     pub(super) fn new(source: Source, stale: TimeDelta) -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
+        let client = outside::client(PATIENCE)?;
         Ok(Self { client, source, stale, ring: RwLock::default(), asked: Mutex::default() })
     }
 
@@ -151,7 +152,7 @@ impl ProviderKeys {
         if told.issuer != issuer {
             return Err(format!("{uri} is of another issuer"));
         }
-        if !may_be_fetched(&told.jwks_uri) {
+        if !may_be_asked(&told.jwks_uri) {
             return Err(format!("{uri} has a jwks_uri that is not https"));
         }
         Ok(told.jwks_uri)
@@ -160,18 +161,15 @@ impl ProviderKeys {
     /// A document, and for how many seconds it may be kept.
     async fn get(&self, uri: &str) -> Result<(Vec<u8>, i64), String> {
         let failed = |e: reqwest::Error| format!("{uri} does not answer: {}", e.without_url());
-        let mut answer = self.client.get(uri).send().await.map_err(failed)?;
+        let answer = self.client.get(uri).send().await.map_err(failed)?;
         if !answer.status().is_success() {
             return Err(format!("{uri} answers {}", answer.status()));
         }
         let lives_s = answer.headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).map_or(USUALLY_S, max_age);
-        let mut body = Vec::new();
-        while let Some(part) = answer.chunk().await.map_err(failed)? {
-            body.extend_from_slice(&part);
-            if body.len() > MOST_BYTES {
-                return Err(format!("{uri} has more than {MOST_BYTES} bytes"));
-            }
-        }
+        let body = outside::body(answer, MOST_BYTES).await.map_err(|unread| match unread {
+            Unread::TooLong => format!("{uri} has more than {MOST_BYTES} bytes"),
+            Unread::Failed(error) => failed(error),
+        })?;
         Ok((body, lives_s))
     }
 }

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::config::{NonceRule, Rules};
-use crate::auth::chance::hex;
 use crate::auth::jwt::provide;
+use crate::outside::hex;
 
 /// The algorithms of ID tokens. Anything else, `none` and HMAC above all, is no token.
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::RS256, Algorithm::ES256];

@@ -15,9 +15,7 @@ use self::tencent::Tencent;
 use self::webhook::Webhook;
 use super::Phone;
 use super::config::{SmsConfig, SmsProvider};
-
-#[cfg(test)]
-pub(super) use self::webhook::sign;
+use crate::outside::{self, Signed};
 
 /// How long a sender may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -84,10 +82,10 @@ pub(super) trait Sms: Send + Sync {
 
 /// The sender of the configuration.
 pub(super) fn sender(config: &SmsConfig) -> anyhow::Result<Arc<dyn Sms>> {
-    let client = || reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
+    let client = || outside::client(PATIENCE);
     Ok(match config.provider {
         SmsProvider::Console => Arc::new(Console),
-        SmsProvider::Webhook => Arc::new(Webhook::new(client()?, &config.webhook_url, &config.webhook_secret)),
+        SmsProvider::Webhook => Arc::new(Webhook(Signed::new(client()?, &config.webhook_url, &config.webhook_secret))),
         SmsProvider::Tencent => Arc::new(Tencent::new(client()?, config.tencent.clone())),
         SmsProvider::Off => Arc::new(Nobody),
     })

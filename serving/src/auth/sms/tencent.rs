@@ -8,9 +8,9 @@ use ring::hmac;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::super::chance::hex;
 use super::super::config::TencentConfig;
 use super::{Change, Message, Sms, Text};
+use crate::outside::hex;
 
 const ALGORITHM: &str = "TC3-HMAC-SHA256";
 const JSON: &str = "application/json; charset=utf-8";

@@ -11,21 +11,15 @@
 //!
 //! After a change of somebody's logins their numbers are told of it: `{"purpose":"login_added","phone":"+8613812345678","login":"google"}`, or `login_removed`.
 //!
-//! An answer of 2xx means that the message is on its way. The receiver compares the signature in constant time and refuses timestamps that are more than five
-//! minutes off, so that nothing can be played again later.
+//! An answer of 2xx means that the message is on its way. `crate::outside` says how it is signed.
 
 use async_trait::async_trait;
-use reqwest::header::CONTENT_TYPE;
-use ring::hmac;
 use serde::Serialize;
 
 use super::{Message, Sms, Text};
+use crate::outside::Signed;
 
-pub(super) struct Webhook {
-    client: reqwest::Client,
-    url: String,
-    secret: String,
-}
+pub(super) struct Webhook(pub(super) Signed);
 
 #[derive(Serialize)]
 struct Posted<'a> {
@@ -42,18 +36,6 @@ enum About<'a> {
     Change { login: &'a str },
 }
 
-impl Webhook {
-    pub(super) fn new(client: reqwest::Client, url: &str, secret: &str) -> Self {
-        Self { client, url: url.to_owned(), secret: secret.to_owned() }
-    }
-}
-
-/// The value of `X-Hongniang-Signature`.
-pub(in crate::auth) fn sign(secret: &str, timestamp: i64, body: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    format!("v1={}", super::super::chance::hex(hmac::sign(&key, format!("{timestamp}.{body}").as_bytes()).as_ref()))
-}
-
 #[async_trait]
 impl Sms for Webhook {
     async fn send(&self, message: Message<'_>) -> Result<(), String> {
@@ -63,15 +45,7 @@ impl Sms for Webhook {
         };
         let posted = Posted { purpose, phone: message.phone.number(), about };
         let body = serde_json::to_string(&posted).map_err(|e| e.to_string())?;
-        let timestamp = message.now.timestamp();
-        let request = self
-            .client
-            .post(&self.url)
-            .header(CONTENT_TYPE, "application/json")
-            .header("x-hongniang-timestamp", timestamp)
-            .header("x-hongniang-signature", sign(&self.secret, timestamp, &body))
-            .body(body);
-        let answer = request.send().await.map_err(|e| format!("the webhook does not answer: {}", e.without_url()))?;
+        let answer = self.0.post(message.now, body).await.map_err(|e| format!("the webhook does not answer: {e}"))?;
         if answer.status().is_success() { Ok(()) } else { Err(format!("the webhook answers {}", answer.status())) }
     }
 }
