@@ -260,6 +260,7 @@ impl Config {
         self.entitlements.check().map_err(of_section)?;
         self.rights.check().map_err(of_section)?;
         self.relations.check().map_err(of_section)?;
+        self.moderation.check().map_err(of_section)?;
         let keys = &self.http.service_keys;
         if keys.is_empty() || keys.iter().any(|k| k.trim().is_empty()) {
             return wrong("http.service_keys", "needs at least one key, and no empty one");

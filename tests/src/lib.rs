@@ -5,9 +5,11 @@ mod app;
 mod binary;
 mod disk;
 mod issuer;
+mod judge;
 pub mod parts;
 
 pub use app::{Answer, KEY, TestApp, person};
 pub use binary::{Run, binary};
 pub use disk::SmallDisk;
 pub use issuer::{Alg, Issuer};
+pub use judge::{Judge, Mood};

@@ -6,7 +6,7 @@ use std::process::Command;
 use features::topic::Topic;
 use pipelines::bus::{Bus, BusConfig};
 use serde_json::{Value, json};
-use tests::{Run, TestApp, binary, person};
+use tests::{Judge, Mood, Run, TestApp, binary, person};
 use tokio::task::block_in_place;
 
 /// A run of `hongniang` in a folder of its own, with nothing of the caller's in its environment.
@@ -48,7 +48,9 @@ fn texts_are_judged_as_the_configuration_says() {
     let bad = judge(&["--kind", "nickname", "加 Ｖ 信 abc123"]);
     assert_eq!(bad.code, Some(3), "{}", bad.err);
     assert_eq!((&bad.json()[0]["verdict"], &bad.json()[0]["categories"]), (&json!("refuse"), &json!("contact")));
-    assert_eq!(bad.json()[0]["normalised"], "加 v 信 abc123");
+    assert_eq!((&bad.json()[0]["checks"], &bad.json()[0]["normalised"]), (&json!("words, contacts"), &json!("加 v 信 abc123")));
+    judge(&["--kind", "image", "albums/1.jpg"]).fails_naming(&["--kind image", "--service"]);
+    judge(&["--service", "x"]).fails_naming(&["--service", "moderation.service.url"]);
     let flagged = judge(&["--kind", "moment", "加 Ｖ 信 abc123"]).well().json();
     assert_eq!(flagged[0]["verdict"], "flag");
     std::fs::write(folder.path().join("own.txt"), "[other]\n菠萝披萨\n").unwrap();
@@ -62,9 +64,38 @@ fn texts_are_judged_as_the_configuration_says() {
     let verdicts: Vec<Value> = own.json().as_array().unwrap().iter().map(|row| row["verdict"].clone()).collect();
     assert_eq!((own.code, verdicts), (Some(3), vec![json!("refuse"), json!("flag")]));
     let csv = run(folder.path(), &["moderate", "--format", "csv", "hello"]).well().out;
-    assert_eq!(csv.lines().next(), Some("number,verdict,categories,entries,normalised"));
+    assert_eq!(csv.lines().next(), Some("number,verdict,categories,checks,entries,normalised"));
     std::fs::write(folder.path().join("own.txt"), "[food]\n菠萝披萨\n").unwrap();
     judge(&["x"]).fails_naming(&["own.txt:1", "[food]"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_moderation_service_can_be_tried() {
+    let service = Judge::open(&[("杀猪盘", "scam", None), ("maybe", "裸露", Some("flag"))]).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("hongniang.toml"), service.toml()).unwrap();
+    let judge = |words: &[&str]| block_in_place(|| run(folder.path(), &[&["moderate", "--format", "json"][..], words].concat()));
+    assert_eq!(judge(&["杀猪盘"]).well().json()[0]["verdict"], "accept", "without the flag nothing is sent");
+    assert_eq!(service.bodies(), Vec::<Value>::new());
+    let told = judge(&["--service", "杀猪盘", "加微信 abc123", "What a view!"]);
+    let rows: Vec<Value> =
+        told.json().as_array().unwrap().iter().map(|row| json!([row["verdict"], row["categories"], row["checks"]])).collect();
+    assert_eq!(told.code, Some(3));
+    assert_eq!(rows, [json!(["refuse", "scam", "service"]), json!(["flag", "contact", "words, contacts"]), json!(["accept", "", ""])]);
+    let photos = judge(&["--service", "--kind", "image", "u/maybe.jpg", "u/1.jpg"]).well().json();
+    assert_eq!((&photos[0]["verdict"], &photos[0]["categories"], &photos[0]["entries"]), (&json!("flag"), &json!("other"), &json!("裸露")));
+    assert_eq!(photos[1]["verdict"], "accept");
+    service.set(Mood::Status(500));
+    let away = judge(&["--service", "爬山"]);
+    assert_eq!(away.json()[0]["verdict"], "unjudged");
+    away.fails_naming(&["moderation.service", "status", "docs/MODERATION.md"]);
+    assert_eq!(service.unsigned(), 0);
+    std::fs::write(
+        folder.path().join("hongniang.toml"),
+        service.toml().replace("secret = \"a secret of the judge\"", "secret = \"short\""),
+    )
+    .unwrap();
+    judge(&["x"]).fails_naming(&["moderation.service.secret", "16"]);
 }
 
 #[test]

@@ -106,6 +106,23 @@ impl Category {
             Self::Other => "has words that are not accepted here; write it without them",
         }
     }
+
+    /// What a photo shows, and what can be done.
+    pub const fn image_remedy(self) -> &'static str {
+        match self {
+            Self::Sexual => "shows sexually explicit content; choose another one",
+            Self::Minors => "sexualises minors; that is never accepted",
+            Self::Insult => "insults somebody; choose another one",
+            Self::Hate => "is against a group of people; choose another one",
+            Self::Threat => "threatens somebody, or shows violence; choose another one",
+            Self::SelfHarm => "is about hurting oneself; please talk to somebody you trust, or to a local helpline",
+            Self::Drugs => "shows drugs; choose another one",
+            Self::Gambling => "is about gambling; choose another one",
+            Self::Scam => "is an advertisement or a fraud; choose another one",
+            Self::Contact => "shows contact details (a number, an id, an address, a QR code); choose one without them",
+            Self::Other => "shows what is not accepted here; choose another one",
+        }
+    }
 }
 
 /// Something a check found.

@@ -199,7 +199,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::DeadLetters(command) => dead_letters::run(&global, command).await?,
         Command::Backfill(args) => backfill::run(&global, args).await?,
         Command::Models(command) => models::run(command).await?,
-        Command::Moderate(args) => return moderate::run(&global, args),
+        Command::Moderate(args) => return moderate::run(&global, args).await,
         Command::Simulate(args) => simulate::run(&global, args).await?,
         Command::Import(command) => import::run(&global, command).await?,
         Command::Experiments(command) => experiments::run(&global, command).await?,

@@ -17,8 +17,8 @@ use crate::{moments, relations, reviews};
 /// Columns beside shard keys that name people, as table and column, of each room: a row is gone when one of those whom it names is.
 const NAMING: &[&[(&str, &str)]] = &[&moments::NAMING, &relations::NAMING, &reviews::NAMING];
 
-/// Tables about a person that are not for them: what others told operators about them, and events that are elsewhere in an export once they are filed.
-const UNTOLD: [&str; 3] = [reviews::REVIEWS, reviews::REPORTS, outbox::TABLE];
+/// Tables about a person that are not for them: what others told operators about them, what waits to be judged, and events that are elsewhere in an export once they are filed.
+const UNTOLD: [&str; 4] = [reviews::REVIEWS, reviews::REPORTS, reviews::PENDING, outbox::TABLE];
 
 /// Rows by table.
 pub type Counts = BTreeMap<&'static str, u64>;

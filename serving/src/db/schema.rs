@@ -54,6 +54,7 @@ pub const TABLES: &[TableSpec] = &[
     TableSpec { name: moments::LIKES, owned: Owned::By("user_id") },
     TableSpec { name: moments::COMMENTS, owned: Owned::By("user_id") },
     TableSpec { name: moments::COUNTS, owned: Owned::By("author_id") },
+    TableSpec { name: reviews::PENDING, owned: Owned::By("user_id") },
 ];
 
 /// One change of a table.
@@ -115,6 +116,7 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 7, name: "relations", up: relations::tables, down: |_| relations::drop_tables() },
     Migration { version: 8, name: "likes and comments of Moments", up: moments::tables, down: |_| moments::drop_tables() },
+    Migration { version: 9, name: "what waits to be judged", up: reviews::pending_tables, down: |_| reviews::drop_pending_tables() },
 ];
 
 /// A new table, with texts that are compared byte by byte on every database.

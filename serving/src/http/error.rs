@@ -10,6 +10,8 @@ use utoipa::ToSchema;
 
 /// The code of texts that the moderation does not accept.
 pub(crate) const TEXT_REFUSED: &str = "text_refused";
+/// The code of photos that it does not accept.
+pub(crate) const IMAGE_REFUSED: &str = "image_refused";
 
 /// The body of every error.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -53,6 +55,8 @@ pub enum ApiError {
     Invalid(Vec<FieldError>),
     /// Texts that are not accepted, by the moderation.
     TextRefused(Vec<FieldError>),
+    /// Photos that are not accepted, by the moderation.
+    ImageRefused(Vec<FieldError>),
     /// An `Idempotency-Key` used for another request.
     KeyReused,
     /// More requests at the same time than are taken.
@@ -123,6 +127,9 @@ impl ApiError {
             Self::TextRefused(_) => {
                 (TEXT_REFUSED, "Some of the text is not accepted", 422, "change the fields as each says, then send it again".to_owned())
             }
+            Self::ImageRefused(_) => {
+                (IMAGE_REFUSED, "Some of the photos are not accepted", 422, "change the fields as each says, then send it again".to_owned())
+            }
             Self::KeyReused => (
                 "idempotency_key_reused",
                 "This Idempotency-Key belongs to another request",
@@ -134,7 +141,10 @@ impl ApiError {
             Self::Unavailable(detail) => ("unavailable", "Not now; try again", 503, detail.clone()),
             Self::Internal(_) => ("internal", "Something went wrong here", 500, "the log has the details, by X-Request-ID".to_owned()),
         };
-        let fields = if let Self::Invalid(fields) | Self::TextRefused(fields) = self { fields.clone() } else { Vec::new() };
+        let fields = match self {
+            Self::Invalid(fields) | Self::TextRefused(fields) | Self::ImageRefused(fields) => fields.clone(),
+            _ => Vec::new(),
+        };
         Problem { code, title, status, detail, fields }
     }
 }

@@ -10,7 +10,7 @@ mod linger;
 
 pub use self::auth::Caller;
 pub(crate) use self::auth::is_known;
-pub(crate) use self::error::TEXT_REFUSED;
 pub use self::error::{ApiError, Problem};
+pub(crate) use self::error::{IMAGE_REFUSED, TEXT_REFUSED};
 pub use self::extract::{Body, EventIds, Params, Part, RequestId, TwoParts, id, language, limit, typed};
 pub use self::frame::{openapi, router};

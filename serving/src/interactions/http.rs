@@ -47,7 +47,7 @@ struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     event_id: Option<EventId>,
-    /// Why it was refused, for programs: `invalid_fields`, `unknown_user`, `text_refused`, `not_available`, `unblock_first`, `rate_limited`.
+    /// Why it was refused, for programs: `invalid_fields`, `unknown_user`, `text_refused`, `moderation_unavailable`, `not_available`, `unblock_first`, `rate_limited`.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
     /// Why it was refused.
@@ -107,6 +107,7 @@ async fn interactions(
 ) -> Result<Json<Results>, ApiError> {
     only_own(caller, "actor_id", &batch)?;
     let checked = check(batch, |i, item: Item| service::interaction(&app, item, ids.get(i), request_id.clone()))?;
+    let checked = service::moderate(&app, checked).await;
     accept(&app, caller, checked).await
 }
 

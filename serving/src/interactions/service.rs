@@ -10,8 +10,8 @@ use features::validate::{FieldError, validate};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::http::{ApiError, Caller, TEXT_REFUSED};
-use crate::moderation::TextKind;
+use crate::http::{ApiError, Caller};
+use crate::moderation::Subject;
 use crate::state::App;
 
 /// Something somebody did to somebody.
@@ -108,12 +108,21 @@ pub(super) fn interaction(app: &App, item: Item, event_id: EventId, request_id: 
         ..InteractionEvent::new(item.event_id.unwrap_or(event_id), item.event_time.unwrap_or(now), item.kind, item.actor_id, item.target_id)
     });
     validate(&event, now)?;
-    let written = matches!(item.kind, InteractionKind::Comment | InteractionKind::Reply).then_some(&event);
-    if let Some(Event::Interaction(InteractionEvent { text: Some(text), .. })) = written {
-        let judged = app.moderator.check(TextKind::Comment, [("text", text.as_str())]);
-        judged.map_err(|fields| Refusal { code: TEXT_REFUSED, fields })?;
-    }
     Ok(event)
+}
+
+/// Takes out what others are not to read, each item for itself.
+pub(super) async fn moderate(app: &App, checked: Vec<Checked>) -> Vec<Checked> {
+    let subjects: Vec<Vec<Subject<'_>>> = checked.iter().map(|item| item.as_ref().map(Subject::of_event).unwrap_or_default()).collect();
+    let places: Vec<usize> = subjects.iter().enumerate().flat_map(|(place, of_item)| vec![place; of_item.len()]).collect();
+    let outcomes = app.moderator.check_each(&subjects.concat()).await;
+    let mut judged = checked;
+    for (place, outcome) in places.into_iter().zip(outcomes) {
+        if let Err(refusal) = outcome {
+            judged[place] = Err(Refusal { code: refusal.code(), fields: refusal.fields("text") });
+        }
+    }
+    judged
 }
 
 /// A sign of life as an event, or what is wrong with it.

@@ -1,129 +1,159 @@
-//! The seam of moderation: what becomes of a text that somebody wants others to read.
+//! The seam of moderation: what becomes of what somebody wants others to see.
 //!
-//! `features::moderation` says what is in a text; the [policy](ModerationConfig) says what follows: per kind of text some categories refuse it, all
-//! others are only counted (`hongniang_moderation_total`). Rooms ask [`Moderator::check`] before an event is made, so that what is refused is in no log.
+//! - A [`Subject`] is a text of a kind, or a photo by its name in the media store. A chain of [`Checker`]s looks at it: the built-in one of
+//!   `features::moderation` at texts, then a service of the operator's, if there is one, at what was not refused before.
+//! - The [policy](ModerationConfig) says what follows of what was found: per kind some categories refuse, all others are counted
+//!   (`hongniang_moderation_total`) and raise a review. A service may say so itself.
+//! - Rooms ask [`Moderator::check`] before an event is made, and hold no lock and no transaction meanwhile; so what is refused is in no log.
+//! - A service that is away is not an outage of ours: what it should have looked at is accepted and looked at later, by the job `reviews`, unless the
+//!   operator wants it refused.
+//!
 //! No room: it has no routes.
 
+mod checker;
 mod config;
+mod service;
+mod subject;
+mod wire;
 
 use std::path::Path;
 
 use anyhow::Context;
-use clap::ValueEnum;
-use features::moderation::{Finding, Screen, WordList};
+use features::moderation::{Screen, WordList};
 use features::validate::FieldError;
-use serde::Serialize;
+use futures::future::join_all;
+use pipelines::supervisor::Clock;
 
-pub use self::config::{KindConfig, ModerationConfig};
-
-/// What a text is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TextKind {
-    /// A shown name.
-    Nickname,
-    /// What a profile says in words.
-    Bio,
-    /// A Moment: title, text, answers, tags.
-    Moment,
-    /// A comment or a reply.
-    Comment,
-}
-
-impl TextKind {
-    /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Nickname, Self::Bio, Self::Moment, Self::Comment];
-
-    /// The name in configuration and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Nickname => "nickname",
-            Self::Bio => "bio",
-            Self::Moment => "moment",
-            Self::Comment => "comment",
-        }
-    }
-}
-
-/// What follows for a text, from mild to strict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Nothing was found, or nobody looks.
-    Accept,
-    /// Accepted, and counted.
-    Flag,
-    /// Not accepted.
-    Refuse,
-}
-
-impl Verdict {
-    /// The name in reports and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Accept => "accept",
-            Self::Flag => "flag",
-            Self::Refuse => "refuse",
-        }
-    }
-}
-
-/// What was found in a text, each with what follows, and what follows for the whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judgement {
-    /// The strictest of all.
-    pub verdict: Verdict,
-    /// What was found.
-    pub findings: Vec<(Verdict, Finding)>,
-}
+pub use self::checker::{BuiltIn, Checker, Down, Found};
+pub use self::config::{KindConfig, ModerationConfig, ServiceConfig, WhenDown};
+use self::service::Service;
+pub use self::subject::{Judgement, Refusal, Subject, SubjectKind, Verdict};
 
 /// The checks and the policy.
-#[derive(Debug)]
 pub struct Moderator {
-    screen: Screen,
+    checkers: Vec<Box<dyn Checker>>,
     config: ModerationConfig,
 }
 
 impl Moderator {
-    /// The moderator of a configuration; reads its lists.
+    /// The moderator of a configuration; reads its lists. `clock` is for what is signed.
     ///
     /// # Errors
     /// When a list is missing or has a line that is no entry.
-    pub fn new(config: &ModerationConfig) -> anyhow::Result<Self> {
+    pub fn new(config: &ModerationConfig, clock: Clock) -> anyhow::Result<Self> {
         let mut lists = config.lists.iter().map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?;
         lists.push(WordList::allowing(&config.allow)?);
-        Ok(Self { screen: Screen::built_in(lists)?, config: config.clone() })
-    }
-
-    /// What is in a text and what follows.
-    pub fn judge(&self, kind: TextKind, text: &str) -> Judgement {
-        let policy = self.config.of(kind);
-        if !self.config.enabled || !policy.check {
-            return Judgement { verdict: Verdict::Accept, findings: Vec::new() };
+        let mut checkers: Vec<Box<dyn Checker>> = vec![Box::new(BuiltIn(Screen::built_in(lists)?))];
+        if config.service.is_there() {
+            checkers.push(Box::new(Service::new(&config.service, clock)?));
         }
-        let follows = |finding: &Finding| if policy.refuse.contains(&finding.category) { Verdict::Refuse } else { Verdict::Flag };
-        let judged = |finding: Finding| (follows(&finding), finding);
-        let findings: Vec<_> = self.screen.look(text).into_iter().map(judged).collect();
-        Judgement { verdict: findings.iter().map(|(verdict, _)| *verdict).max().unwrap_or(Verdict::Accept), findings }
+        Ok(Self::with(config, checkers))
     }
 
-    /// Judges fields and counts what was found.
-    ///
-    /// # Errors
-    /// The refused fields, each with the category and the remedy, without the words that were found.
-    pub fn check<'a>(&self, kind: TextKind, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<(), Vec<FieldError>> {
-        let mut refused = Vec::new();
-        for (field, text) in fields {
-            let mut told = None;
-            for (verdict, finding) in self.judge(kind, text).findings {
-                let (kind, category, name) = (kind.name(), finding.category.name(), verdict.name());
-                metrics::counter!("hongniang_moderation_total", "kind" => kind, "category" => category, "verdict" => name).increment(1);
-                if verdict == Verdict::Refuse && told != Some(finding.category) {
-                    told = Some(finding.category);
-                    refused.push(FieldError { field: field.to_owned(), message: finding.category.remedy().to_owned() });
+    /// A chain of one's own, in this order.
+    pub fn with(config: &ModerationConfig, checkers: Vec<Box<dyn Checker>>) -> Self {
+        Self { checkers, config: config.clone() }
+    }
+
+    /// Whether a service is asked, so that there may be something that it could not look at.
+    pub const fn asks_outside(&self) -> bool {
+        self.config.enabled && self.config.service.is_there()
+    }
+
+    /// What is in subjects and what follows, for each in turn.
+    pub async fn judge(&self, subjects: &[Subject<'_>]) -> Vec<Judgement> {
+        let mut judged = vec![Judgement::default(); subjects.len()];
+        for checker in &self.checkers {
+            let mut asked = Vec::new();
+            for kind in
+                SubjectKind::ALL.into_iter().filter(|kind| self.config.enabled && self.config.of(*kind).check && checker.takes(*kind))
+            {
+                let is_open = |place: &usize| subjects[*place].kind == kind && judged[*place].verdict != Verdict::Refuse;
+                let places: Vec<usize> = (0..subjects.len()).filter(is_open).collect();
+                if !places.is_empty() {
+                    asked.push(async move {
+                        let some: Vec<&Subject<'_>> = places.iter().map(|place| &subjects[*place]).collect();
+                        (kind, checker.look(kind, &some).await, places)
+                    });
+                }
+            }
+            for (kind, told, places) in join_all(asked).await {
+                for (place, told) in places.into_iter().zip(told) {
+                    self.take(kind, &mut judged[place], told);
                 }
             }
         }
-        if refused.is_empty() { Ok(()) } else { Err(refused) }
+        judged
+    }
+
+    /// Adds what a check has told to a judgement.
+    fn take(&self, kind: SubjectKind, judgement: &mut Judgement, told: Result<Vec<Found>, Down>) {
+        let refused = &self.config.of(kind).refuse;
+        match told {
+            Ok(all) => {
+                for Found { finding, verdict } in all {
+                    let follows = if refused.contains(&finding.category) { Verdict::Refuse } else { Verdict::Flag };
+                    let verdict = verdict.unwrap_or(follows);
+                    judgement.verdict = judgement.verdict.max(verdict);
+                    judgement.findings.push((verdict, finding));
+                }
+            }
+            Err(down) => judgement.missed = Some(down),
+        }
+    }
+
+    /// Judges what one write brings, and counts what was found.
+    ///
+    /// # Errors
+    /// The refused fields, or that a check is away without which nothing is accepted.
+    pub async fn check(&self, subjects: &[Subject<'_>]) -> Result<(), Refusal> {
+        let (mut all, mut text, mut away) = (Vec::new(), false, false);
+        for (subject, outcome) in subjects.iter().zip(self.check_each(subjects).await) {
+            match outcome {
+                Ok(()) => {}
+                Err(Refusal::Unavailable) => away = true,
+                Err(Refusal::Refused { fields, .. }) => {
+                    text |= subject.kind.is_text();
+                    all.extend(fields);
+                }
+            }
+        }
+        match (all.is_empty(), away) {
+            (false, _) => Err(Refusal::Refused { only_images: !text, fields: all }),
+            (true, true) => Err(Refusal::Unavailable),
+            (true, false) => Ok(()),
+        }
+    }
+
+    /// The same for writes that stand each for itself, in turn.
+    pub async fn check_each(&self, subjects: &[Subject<'_>]) -> Vec<Result<(), Refusal>> {
+        let judged = self.judge(subjects).await;
+        subjects.iter().zip(judged).map(|(subject, judgement)| self.outcome(subject, judgement)).collect()
+    }
+
+    /// What becomes of a subject; counts it.
+    fn outcome(&self, subject: &Subject<'_>, judgement: Judgement) -> Result<(), Refusal> {
+        let kind = subject.kind.name();
+        let (mut fields, mut told) = (Vec::new(), Vec::new());
+        for (verdict, finding) in judgement.findings {
+            let (category, name) = (finding.category.name(), verdict.name());
+            metrics::counter!("hongniang_moderation_total", "kind" => kind, "category" => category, "verdict" => name).increment(1);
+            if verdict == Verdict::Refuse && !told.contains(&finding.category) {
+                told.push(finding.category);
+                let remedy = if subject.kind.is_text() { finding.category.remedy() } else { finding.category.image_remedy() };
+                fields.push(FieldError { field: subject.field.clone().into_owned(), message: remedy.to_owned() });
+            }
+        }
+        if !fields.is_empty() {
+            return Err(Refusal::Refused { only_images: !subject.kind.is_text(), fields });
+        }
+        if judgement.missed.is_none() {
+            return Ok(());
+        }
+        let refuses = self.config.service.when_down == WhenDown::Refuse;
+        let verdict = if refuses { Verdict::Refuse } else { Verdict::Accept };
+        metrics::counter!("hongniang_moderation_unjudged_total", "kind" => kind, "verdict" => verdict.name()).increment(1);
+        if refuses { Err(Refusal::Unavailable) } else { Ok(()) }
     }
 }
 
@@ -135,49 +165,4 @@ fn read(file: &Path) -> anyhow::Result<WordList> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use features::moderation::Category;
-
-    use super::*;
-
-    #[test]
-    fn what_follows_depends_on_the_kind() {
-        let moderator = Moderator::new(&ModerationConfig::default()).unwrap();
-        let verdict = |kind, text| moderator.judge(kind, text).verdict;
-        assert_eq!(verdict(TextKind::Nickname, "加微信 abc123"), Verdict::Refuse);
-        assert_eq!(verdict(TextKind::Moment, "加微信 abc123"), Verdict::Flag);
-        assert_eq!(verdict(TextKind::Comment, "what a nice picture"), Verdict::Accept);
-        assert_eq!(verdict(TextKind::Moment, "有时候不想活了"), Verdict::Flag, "whoever needs help is not silenced");
-        let refused = moderator.check(TextKind::Bio, [("bio", "约 炮, and f.u.c.k"), ("city", "上海")]).unwrap_err();
-        assert!(refused.len() == 2 && refused.iter().all(|error| error.field == "bio"), "{refused:?}");
-        assert!(refused.iter().all(|error| !error.message.contains("约") && !error.message.contains("fuck")));
-    }
-
-    #[test]
-    fn the_policy_can_be_changed() {
-        let mut config = ModerationConfig::default();
-        config.nickname.refuse = vec![Category::Hate];
-        config.bio.check = false;
-        let moderator = Moderator::new(&config).unwrap();
-        assert_eq!(moderator.judge(TextKind::Nickname, "傻逼").verdict, Verdict::Flag);
-        assert_eq!(moderator.judge(TextKind::Bio, "傻逼").verdict, Verdict::Accept);
-        config.enabled = false;
-        assert_eq!(Moderator::new(&config).unwrap().judge(TextKind::Comment, "傻逼").findings, []);
-    }
-
-    #[test]
-    fn lists_of_ones_own_are_read_or_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("own.txt");
-        std::fs::write(&file, "[other]\n菠萝披萨\n").unwrap();
-        let mut config = ModerationConfig { lists: vec![file.clone()], allow: vec!["傻逼".to_owned()], ..ModerationConfig::default() };
-        let moderator = Moderator::new(&config).unwrap();
-        assert_eq!(moderator.judge(TextKind::Comment, "菠蘿 披薩").findings[0].1.category, Category::Other);
-        assert_eq!(moderator.judge(TextKind::Comment, "傻逼").verdict, Verdict::Accept);
-        std::fs::write(&file, "[food]\n菠萝披萨\n").unwrap();
-        let told = format!("{:#}", Moderator::new(&config).unwrap_err());
-        assert!(told.contains("own.txt:1: [food] is no category"), "{told}");
-        config.lists = vec![folder.path().join("none.txt")];
-        assert!(format!("{:#}", Moderator::new(&config).unwrap_err()).contains("none.txt cannot be read"));
-    }
-}
+mod tests;

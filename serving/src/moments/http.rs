@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use super::{id, service, store};
 use crate::http::{ApiError, Body, Caller, EventIds, Part, Problem, RequestId};
-use crate::moderation::TextKind;
+use crate::moderation::Subject;
 use crate::state::App;
 
 /// The routes of Moments themselves.
@@ -80,13 +80,6 @@ struct Moment {
     comments: i64,
 }
 
-/// What of a Moment others read and its author wrote.
-fn texts(moment: &MomentEvent) -> impl Iterator<Item = (&str, &str)> {
-    let answers = moment.answers.iter().map(|round| ("answers.answer", round.answer.as_str()));
-    let tags = moment.tags.iter().map(|tag| ("tags", tag.as_str()));
-    [("title", moment.title.as_str()), ("text", moment.text.as_str())].into_iter().chain(answers).chain(tags)
-}
-
 /// Publishes a Moment.
 #[utoipa::path(post, path = "/v1/moments", tag = "moments", security(("service_key" = []), ("user_token" = [])), request_body = NewMoment, responses(
     (status = 201, body = Published), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
@@ -122,9 +115,7 @@ async fn post_moment(
     };
     let event = Event::Moment(moment.with_counts());
     validate(&event, now).map_err(ApiError::Invalid)?;
-    if let Event::Moment(moment) = &event {
-        app.moderator.check(TextKind::Moment, texts(moment)).map_err(ApiError::TextRefused)?;
-    }
+    app.moderator.check(&Subject::of_event(&event)).await?;
     app.sink.publish(&[event]).await?;
     Ok((StatusCode::CREATED, Json(Published { moment_id, published_at: now })))
 }

@@ -18,7 +18,7 @@ use super::service;
 use super::store::{self, Comment, Given};
 use crate::db::{time, user};
 use crate::http::{ApiError, Body, Caller, EventIds, Params, Part, Problem, RequestId, TwoParts};
-use crate::moderation::TextKind;
+use crate::moderation::Subject;
 use crate::state::App;
 
 const MOST: usize = 200;
@@ -281,7 +281,7 @@ impl Writing {
         let event = event(&app, caller, act, (by, to), &moment, (&ids, request_id))?;
         let (now, event) = (event.event_time, Event::Interaction(InteractionEvent { text: Some(text.clone()), ..event }));
         validate(&event, now).map_err(ApiError::Invalid)?;
-        app.moderator.check(TextKind::Comment, [("text", text.as_str())]).map_err(ApiError::TextRefused)?;
+        app.moderator.check(&Subject::of_event(&event)).await?;
         let Event::Interaction(event) = event else { return Err(ApiError::Internal("a comment is an interaction".to_owned())) };
         let given = Given { event_id: event.event_id, began: false, at: now };
         let (id, author) = (app.db.ids.next(now), moment.author_id);

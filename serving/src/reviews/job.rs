@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use features::event::Event;
 use features::topic::Topic;
 use pipelines::bus::Bus;
 use pipelines::supervisor::{JobContext, JobError};
 use tokio::time::timeout;
 
-use super::service::{count, raised};
+use super::service::count;
+use super::sift::{Sifted, again, sift};
 use super::store::bans;
 use crate::db::{Db, DbError, retrying};
 use crate::moderation::Moderator;
@@ -27,6 +29,9 @@ const AT_ONCE: usize = 500;
 const LINGER: Duration = Duration::from_millis(50);
 /// How long nothing may come until it is told how things stand.
 const IDLE: Duration = Duration::from_secs(1);
+/// How often what waits for the service is tried; and, where none is asked, whether something is left from before.
+const TRY: TimeDelta = TimeDelta::seconds(1);
+const TRY_SELDOM: TimeDelta = TimeDelta::seconds(60);
 /// How often it is looked who is banned: for so long another node may show somebody.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -51,7 +56,13 @@ impl Watcher {
         context.progress.reads(&topics);
         let mut reader = self.bus.group_reader(NAME, &topics, LABEL).await?;
         context.progress.running();
+        let mut next = (context.clock)();
         loop {
+            let now = (context.clock)();
+            if now >= next {
+                let more = again(&self.db, &self.moderator, now).await.map_err(|e| JobError::failed("judge what waits", e))?;
+                next = if more { now } else { now + if self.moderator.asks_outside() { TRY } else { TRY_SELDOM } };
+            }
             let records = tokio::select! {
                 biased;
                 () = context.shutdown.cancelled() => return Ok(()),
@@ -62,15 +73,11 @@ impl Watcher {
                 continue;
             };
             let records = records?;
-            let many = records.len() as u64;
-            let (moderator, now) = (Arc::clone(&self.moderator), (context.clock)());
-            let judged = tokio::task::spawn_blocking(move || {
-                let events = records.iter().filter_map(|record| Event::decode(record.value.as_deref()?).ok());
-                events.filter_map(|event| raised(&moderator, &event)).collect::<Vec<_>>()
-            });
-            let found = judged.await.map_err(|e| JobError::failed("judge texts", e))?;
-            if !found.is_empty() {
-                retrying(|| count(&self.db, &found, now)).await.map_err(|e| JobError::failed("raise reviews", e))?;
+            let (many, now) = (records.len() as u64, (context.clock)());
+            let events: Vec<Event> = records.iter().filter_map(|record| Event::decode(record.value.as_deref()?).ok()).collect();
+            let sifted = sift(&self.moderator, &events, now).await;
+            if sifted != Sifted::default() {
+                retrying(|| count(&self.db, &sifted, now)).await.map_err(|e| JobError::failed("raise reviews", e))?;
             }
             reader.commit().await?;
             context.progress.advance(many, reader.lag(), now);

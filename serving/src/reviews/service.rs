@@ -1,17 +1,16 @@
 //! The rules of reviews and bans.
 
 use chrono::{DateTime, Utc};
-use features::event::{Event, InteractionKind, MomentKind};
 use features::ids::UserId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::error::ReviewError;
-use super::store::{self, Raised};
+use super::sift::Sifted;
+use super::store::{self, Raised, pending};
 use crate::audit::{self, Act, Actor};
-use crate::db::Db;
-use crate::moderation::{Moderator, TextKind, Verdict as Judged};
+use crate::db::{Db, Tx};
 
 /// Characters of a note at most.
 const NOTE: usize = 1_000;
@@ -25,11 +24,11 @@ pub struct Review {
     pub id: i64,
     /// About whom.
     pub user_id: UserId,
-    /// `report`: others reported them; `text`: the moderation flagged what they wrote.
+    /// `report`: others reported them; `text`: the moderation flagged what they wrote, and photos with it; `image`: it flagged photos alone.
     pub source: String,
     /// `open`, `dismissed`, `warned` or `banned`.
     pub state: String,
-    /// How many reports or texts.
+    /// How many reports, texts or photos.
     pub reports: u64,
     /// How many people reported.
     pub reporters: u64,
@@ -44,7 +43,7 @@ pub struct Review {
     pub decided_by: String,
     /// What whoever decided noted.
     pub note: String,
-    /// What was said, or which text was flagged for what; the last twenty.
+    /// What was said, or which text or photo was flagged for what; the last twenty.
     pub about: Vec<String>,
 }
 
@@ -138,55 +137,32 @@ impl By {
     }
 }
 
-/// What an event raises: a report of somebody, or texts that are flagged.
-pub(super) fn raised(moderator: &Moderator, event: &Event) -> Option<Raised> {
-    let at = event.event_time();
-    let flagged = |user_id, what: String, kind, texts: &[&str]| {
-        let mut found: Vec<&str> = Vec::new();
-        for text in texts {
-            let judged = moderator.judge(kind, text);
-            found.extend(
-                judged.findings.iter().filter(|(verdict, _)| *verdict != Judged::Accept).map(|(_, finding)| finding.category.name()),
-            );
-        }
-        found.sort_unstable();
-        found.dedup();
-        let about = format!("{what}: {}", found.join(", "));
-        (!found.is_empty()).then(|| Raised { event_id: event.event_id(), user_id, reporter: None, at, about })
-    };
-    match event {
-        Event::Interaction(i) if i.kind == InteractionKind::Report => {
-            let about = i.text.clone().unwrap_or_default();
-            Some(Raised { event_id: i.event_id, user_id: i.target_id, reporter: Some(i.actor_id), at, about })
-        }
-        Event::Interaction(i) if matches!(i.kind, InteractionKind::Comment | InteractionKind::Reply) => {
-            flagged(i.actor_id, "a comment".to_owned(), TextKind::Comment, &[i.text.as_deref()?])
-        }
-        Event::Moment(m) if m.kind == MomentKind::Published => {
-            let mut texts = vec![m.title.as_str(), m.text.as_str()];
-            texts.extend(m.answers.iter().map(|round| round.answer.as_str()).chain(m.tags.iter().map(String::as_str)));
-            flagged(m.author_id, format!("Moment {}", m.moment_id), TextKind::Moment, &texts)
-        }
-        Event::Profile(p) => {
-            let profile = p.profile.as_ref()?;
-            let mut texts = vec![profile.nickname.as_str()];
-            texts.extend([&profile.bio, &profile.occupation, &profile.city].into_iter().filter_map(|text| text.as_deref()));
-            texts.extend(profile.tags.iter().map(String::as_str));
-            flagged(p.user_id, "the profile".to_owned(), TextKind::Bio, &texts)
-        }
-        _ => None,
-    }
-}
-
-/// Counts what was raised, each event once.
-pub(super) async fn count(db: &Db, all: &[Raised], now: DateTime<Utc>) -> Result<(), ReviewError> {
+/// Counts what was raised and keeps what waits, each event once.
+pub(super) async fn count(db: &Db, sifted: &Sifted, now: DateTime<Utc>) -> Result<(), ReviewError> {
     let mut tx = db.begin().await?;
-    for raised in all {
-        if !store::is_known(&mut tx, raised.event_id).await? {
-            store::raise(&mut tx, db, raised, now).await?;
-        }
+    for raised in &sifted.raised {
+        count_in(&mut tx, db, raised, now).await?;
+    }
+    for pending in &sifted.pending {
+        pending::keep(&mut tx, pending).await?;
+        metrics::counter!("hongniang_reviews_pending_total", "outcome" => "waits").increment(1);
     }
     Ok(tx.commit().await?)
+}
+
+/// Counts an event. What is known of one that is judged in full by now replaces what was said of it, or opens another entry where that is decided.
+pub(super) async fn count_in(tx: &mut Tx, db: &Db, raised: &Raised, now: DateTime<Utc>) -> Result<(), ReviewError> {
+    let Some((id, about)) = store::known(tx, raised.event_id).await? else {
+        return Ok(store::raise(tx, db, raised, now).await?);
+    };
+    if !raised.whole || about == raised.about {
+        return Ok(());
+    }
+    if store::locked(tx, id).await?.is_some_and(|review| review.state == store::OPEN) {
+        return Ok(store::say(tx, raised).await?);
+    }
+    store::unraise(tx, raised.event_id).await?;
+    Ok(store::raise(tx, db, raised, now).await?)
 }
 
 /// A page of the queue, the oldest first: of a state, after an id.

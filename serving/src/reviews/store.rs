@@ -1,5 +1,7 @@
 //! The tables of the room.
 
+pub(crate) mod pending;
+
 use chrono::{DateTime, Utc};
 use features::ids::{EventId, UserId};
 use sea_query::{Alias, Expr, ExprTrait, Order};
@@ -89,6 +91,27 @@ fn review(row: &Row) -> Result<Review, DbError> {
     })
 }
 
+/// Where it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Somebody reported it.
+    Report,
+    /// The moderation flagged a text, or a text and photos.
+    Text,
+    /// The moderation flagged photos.
+    Image,
+}
+
+impl Source {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Report => "report",
+            Self::Text => "text",
+            Self::Image => "image",
+        }
+    }
+}
+
 /// Something that raises a review.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Raised {
@@ -96,27 +119,40 @@ pub(super) struct Raised {
     pub(super) user_id: UserId,
     /// Who reported it; nobody for the moderation.
     pub(super) reporter: Option<UserId>,
+    pub(super) source: Source,
     pub(super) at: DateTime<Utc>,
     pub(super) about: String,
+    /// Whether every check has looked.
+    pub(super) whole: bool,
 }
 
-impl Raised {
-    pub(super) const fn source(&self) -> &'static str {
-        if self.reporter.is_some() { "report" } else { "text" }
-    }
-}
-
-/// Whether an event has been counted.
-pub(super) async fn is_known(tx: &mut Tx, event_id: EventId) -> Result<bool, DbError> {
-    let mut known = select(REPORTS, ["review_id"]);
+/// The review that an event was counted in, and what it says of it.
+pub(super) async fn known(tx: &mut Tx, event_id: EventId) -> Result<Option<(i64, String)>, DbError> {
+    let mut known = select(REPORTS, ["review_id", "about"]);
     known.and_where(col("event_id").eq(event_id.to_string()));
-    Ok(tx.one(&known).await?.is_some())
+    tx.one(&known).await?.map(|row| Ok((row.int("review_id")?, row.text("about")?))).transpose()
+}
+
+/// Says something else of an event that was counted.
+pub(super) async fn say(tx: &mut Tx, raised: &Raised) -> Result<(), DbError> {
+    let mut said = update(REPORTS);
+    said.value(Alias::new("about"), raised.about.as_str()).and_where(col("event_id").eq(raised.event_id.to_string()));
+    tx.run(&said).await.map(drop)
+}
+
+/// An event is not counted any more.
+pub(super) async fn unraise(tx: &mut Tx, event_id: EventId) -> Result<(), DbError> {
+    let mut gone = delete(REPORTS);
+    gone.and_where(col("event_id").eq(event_id.to_string()));
+    tx.run(&gone).await.map(drop)
 }
 
 /// Adds to the open review of somebody, or opens one.
 pub(super) async fn raise(tx: &mut Tx, db: &Db, raised: &Raised, now: DateTime<Utc>) -> Result<(), DbError> {
     let mut open = select(REVIEWS, COLUMNS);
-    open.and_where(col("user_id").eq(key(raised.user_id))).and_where(col("source").eq(raised.source())).and_where(col("state").eq(OPEN));
+    open.and_where(col("user_id").eq(key(raised.user_id)))
+        .and_where(col("source").eq(raised.source.name()))
+        .and_where(col("state").eq(OPEN));
     open.lock_exclusive();
     let found = tx.one(&open).await?.map(|row| review(&row)).transpose()?;
     let id = if let Some(review) = &found {
@@ -124,8 +160,16 @@ pub(super) async fn raise(tx: &mut Tx, db: &Db, raised: &Raised, now: DateTime<U
     } else {
         let id = db.ids.next(now);
         let at = micros(raised.at);
-        let values =
-            [id.into(), key(raised.user_id).into(), raised.source().into(), OPEN.into(), 0i64.into(), 0i64.into(), at.into(), at.into()];
+        let values = [
+            id.into(),
+            key(raised.user_id).into(),
+            raised.source.name().into(),
+            OPEN.into(),
+            0i64.into(),
+            0i64.into(),
+            at.into(),
+            at.into(),
+        ];
         let none = [None::<i64>.into(), "".into(), "".into()];
         let values: Vec<sea_query::Value> = values.into_iter().chain(none).collect();
         let values: [sea_query::Value; 11] = values.try_into().map_err(|_| DbError::Unexpected("a review has other columns".to_owned()))?;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::merge::merge;
 use crate::http::{ApiError, typed};
-use crate::moderation::{Moderator, TextKind};
+use crate::moderation::Subject;
 
 /// What is to become of a profile.
 #[derive(Debug, Clone)]
@@ -41,11 +41,11 @@ fn theirs(profile: Option<&Profile>) -> [bool; 3] {
 }
 
 impl Edit {
-    /// The profile that comes out, checked.
+    /// The profile that comes out, checked but for what [`brought`] is to be judged.
     ///
     /// # Errors
     /// Where there is none to patch, a field breaks a rule, or is not for who asks.
-    pub(super) fn apply(&self, moderator: &Moderator, old: Option<&Profile>) -> Result<Profile, ApiError> {
+    pub(super) fn apply(&self, old: Option<&Profile>) -> Result<Profile, ApiError> {
         let mut fields = match (&self.wanted, old) {
             (Wanted::Whole(value), _) => object(value.clone())?,
             (Wanted::Patch(patch), Some(old)) => patched(old, patch)?,
@@ -59,7 +59,6 @@ impl Edit {
             return Err(ApiError::Forbidden("banned, virtual and verified are set by service keys only"));
         }
         validate_profile_in(&profile, self.now, "", self.language).map_err(ApiError::Invalid)?;
-        moderate(moderator, old, &profile)?;
         Ok(profile)
     }
 
@@ -99,21 +98,13 @@ fn patched(old: &Profile, patch: &Value) -> Result<Map<String, Value>, ApiError>
     object(fields)
 }
 
-/// Refuses words that are not accepted. What stood there before is left alone: lists of words grow, and nobody must be kept from hiding by an old name.
-fn moderate(moderator: &Moderator, old: Option<&Profile>, profile: &Profile) -> Result<(), ApiError> {
-    let said = |p: &Profile| -> Vec<String> {
-        let texts = [&p.bio, &p.occupation, &p.city].into_iter().flatten();
-        texts.chain(&p.tags).cloned().collect()
-    };
-    let before = old.map(said).unwrap_or_default();
-    let is_new = |text: &str| !before.iter().any(|old| old == text);
-    let texts = [("bio", &profile.bio), ("occupation", &profile.occupation), ("city", &profile.city)];
-    let texts = texts.into_iter().filter_map(|(field, text)| Some((field, text.as_deref()?)));
-    let texts = texts.chain(profile.tags.iter().map(|tag| ("tags", tag.as_str()))).filter(|(_, text)| is_new(text));
-    let name = [("nickname", profile.nickname.as_str())].into_iter().filter(|(_, name)| old.is_none_or(|old| old.nickname != *name));
-    let parts = [moderator.check(TextKind::Nickname, name), moderator.check(TextKind::Bio, texts)];
-    let refused: Vec<_> = parts.into_iter().filter_map(Result::err).flatten().collect();
-    if refused.is_empty() { Ok(()) } else { Err(ApiError::TextRefused(refused)) }
+/// What others are to see that did not stand there before. What did is left alone: lists of words grow, and nobody must be kept from hiding by an old name.
+pub(super) fn brought<'a>(old: Option<&Profile>, profile: &'a Profile) -> Vec<Subject<'a>> {
+    let before = old.map(Subject::of_profile).unwrap_or_default();
+    let stood = |new: &Subject<'_>| before.iter().any(|old| old.kind == new.kind && old.content == new.content);
+    let mut subjects = Subject::of_profile(profile);
+    subjects.retain(|new| !stood(new));
+    subjects
 }
 
 #[cfg(test)]
@@ -123,14 +114,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::moderation::ModerationConfig;
+    use crate::moderation::{ModerationConfig, Moderator, SubjectKind};
 
     fn now() -> DateTime<Utc> {
         "2026-11-27T08:00:00Z".parse().unwrap()
-    }
-
-    fn moderator() -> Moderator {
-        Moderator::new(&ModerationConfig::default()).unwrap()
     }
 
     fn edit(by_service: bool, wanted: Wanted) -> Edit {
@@ -138,7 +125,7 @@ mod tests {
     }
 
     fn apply(by_service: bool, wanted: Wanted, old: Option<&Profile>) -> Result<Profile, ApiError> {
-        edit(by_service, wanted).apply(&moderator(), old)
+        edit(by_service, wanted).apply(old)
     }
 
     fn whole() -> Value {
@@ -202,20 +189,31 @@ mod tests {
         assert!(matches!(apply(false, Wanted::Patch(json!({})), None), Err(ApiError::NotFound(..))));
     }
 
-    #[test]
-    fn new_words_are_judged_and_old_ones_hinder_nobody() {
+    #[tokio::test]
+    async fn new_words_are_judged_and_old_ones_hinder_nobody() {
+        let moderator = Moderator::new(&ModerationConfig::default(), now).unwrap();
         let rude = Profile { nickname: "加微信 abc123".to_owned(), tags: vec!["约 炮".to_owned()], ..old() };
-        let hide = apply(false, Wanted::Patch(json!({"visibility": "hidden"})), Some(&rude)).unwrap();
-        assert!(!hide.visible());
-        let refused = apply(false, Wanted::Patch(json!({"nickname": "加 V 信 xyz999", "tags": ["约 炮", "网上賭場"]})), Some(&rude));
-        let Err(ApiError::TextRefused(fields)) = refused else { panic!("{refused:?}") };
+        let hidden = apply(false, Wanted::Patch(json!({"visibility": "hidden"})), Some(&rude)).unwrap();
+        assert_eq!((hidden.visible(), brought(Some(&rude), &hidden)), (false, Vec::new()));
+        let worse = apply(false, Wanted::Patch(json!({"nickname": "加 V 信 xyz999", "tags": ["约 炮", "网上賭場"]})), Some(&rude)).unwrap();
+        let refused = moderator.check(&brought(Some(&rude), &worse)).await.unwrap_err();
+        let ApiError::TextRefused(fields) = refused.into() else { panic!("it is about texts") };
         assert_eq!(fields.iter().map(|f| f.field.as_str()).collect::<Vec<_>>(), ["nickname", "tags"]);
+    }
+
+    #[test]
+    fn photos_that_stood_there_are_not_brought_again() {
+        let mixed = apply(false, Wanted::Patch(json!({"album": ["b", "c", "a"], "bio": "a"})), Some(&old())).unwrap();
+        let old = old();
+        let brought = |new| brought(Some(&old), new).into_iter().map(|s| (s.kind, s.field.into_owned())).collect::<Vec<_>>();
+        assert_eq!(brought(&mixed), [(SubjectKind::Bio, "bio".to_owned()), (SubjectKind::Image, "album[1]".to_owned())]);
+        assert_eq!(brought(&Profile { album: vec!["b".to_owned()], height_cm: Some(170), ..old.clone() }), []);
     }
 
     #[test]
     fn faults_are_told_in_the_language_of_who_asks() {
         let edit = Edit { language: Language::Chinese, ..edit(false, Wanted::Patch(json!({"height_cm": 20}))) };
-        let Err(ApiError::Invalid(fields)) = edit.apply(&moderator(), Some(&old())) else { panic!("it is too short") };
+        let Err(ApiError::Invalid(fields)) = edit.apply(Some(&old())) else { panic!("it is too short") };
         assert_eq!((fields[0].field.as_str(), fields[0].message.as_str()), ("height_cm", "20 不在 100 至 250 之间"));
     }
 }

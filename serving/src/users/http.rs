@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::{OwnProfile, PublicProfile, Seen};
-use super::edit::{Edit, Wanted};
+use super::edit::{Edit, Wanted, brought};
 use super::etag::{self, Conditions};
 use super::list;
 use crate::http::{ApiError, Body, Caller, Part, Problem, RequestId, language};
@@ -53,8 +53,12 @@ async fn change(app: &App, user_id: UserId, asked: Asked) -> Result<Response, Ap
     let edit = Edit { wanted: asked.wanted, by_service: asked.by_service, language: language(&asked.headers), now };
     let step = |old: Option<&Profile>| {
         conditions.hold(old.map(|old| old.revision))?;
-        edit.apply(&app.moderator, old)
+        edit.apply(old)
     };
+    // Judged before the row is locked, for a service may take its time. What is written then was judged, or stood there at one of the two times.
+    let old = app.people.find(user_id).await?;
+    let wanted = step(old.as_ref())?;
+    app.moderator.check(&brought(old.as_ref(), &wanted)).await?;
     let changed = app.people.change(user_id, now, asked.request_id.as_deref(), step).await?;
     Ok(own(app, user_id, changed, &asked.headers))
 }

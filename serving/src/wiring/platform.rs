@@ -213,7 +213,7 @@ impl Platform {
             entitlements,
             recommender: Arc::new(Recommender::new(parts, &config.ranker)?),
             decks: Arc::new(Decks::new(&config.recommend)),
-            moderator: Arc::new(Moderator::new(&config.moderation)?),
+            moderator: Arc::new(Moderator::new(&config.moderation, Utc::now)?),
             config: Arc::new(config),
             indexes,
             encoder,
