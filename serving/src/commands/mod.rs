@@ -114,7 +114,7 @@ enum Command {
     /// Text encoders: get, list.
     #[command(subcommand)]
     Models(models::ModelsCommand),
-    /// What the moderation finds in texts, and what would follow.
+    /// What the moderation finds in texts and photos, and what would follow.
     Moderate(moderate::ModerateArgs),
     /// Lets a simulated town grow: people, Moments, likes.
     Simulate(simulate::SimulateArgs),

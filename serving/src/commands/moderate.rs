@@ -123,7 +123,7 @@ pub(super) async fn run(global: &Global, args: ModerateArgs) -> anyhow::Result<E
         return Ok(ExitCode::from(REFUSED));
     }
     if let Some(down) = missed {
-        anyhow::bail!("moderation.service does not answer as agreed: {}; see docs/MODERATION.md", down.name());
+        anyhow::bail!("moderation.service does not answer as agreed: {down}; see docs/MODERATION.md");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -35,7 +35,7 @@ pub enum Down {
 }
 
 impl Down {
-    /// The name in metrics and reports.
+    /// The name in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Timeout => "timeout",
@@ -53,6 +53,15 @@ impl Down {
             Self::Timeout | Self::Unreachable | Self::Resting => true,
             Self::Status(status) => status >= 500 || status == 429,
             Self::Answer | Self::Size => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Down {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "status {status}"),
+            other => f.write_str(other.name()),
         }
     }
 }

@@ -102,7 +102,7 @@ impl Service {
         let told = self.post(body).await.and_then(|answer| wire::answer(&answer, &names).ok_or(Down::Answer));
         metrics::histogram!("hongniang_moderation_service_seconds").record(begun.elapsed().as_secs_f64());
         if let Err(down) = &told {
-            tracing::warn!(reason = ?down, kind = kind.name(), "the moderation service does not judge");
+            tracing::warn!(reason = %down, kind = kind.name(), "the moderation service does not judge");
         }
         self.note(told.as_ref().err().copied());
         told

@@ -123,7 +123,7 @@ pub(super) async fn again(db: &Db, moderator: &Moderator, now: DateTime<Utc>) ->
             continue;
         }
         let found = about(&one.what, &subjects, &judged);
-        let left = missed.map(|down| format!("{}: not judged, the service does not answer ({})", one.what, down.name()));
+        let left = missed.map(|down| format!("{}: not judged, the service does not answer ({down})", one.what));
         let outcome = if left.is_some() { "given_up" } else { "judged" };
         let source = found.as_ref().map_or(Source::Text, |(source, _)| *source);
         let said: Vec<String> = found.into_iter().map(|(_, about)| about).chain(left).collect();

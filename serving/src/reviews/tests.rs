@@ -170,7 +170,7 @@ async fn what_nobody_could_judge_is_for_a_person_and_holds_up_nothing() {
     let last = now() + TimeDelta::days(3);
     while again(&db, &moderator, last).await.unwrap() {}
     let open = reviews(&db, Some("open"), 0, 50).await.unwrap();
-    assert_eq!((open.len(), open[0].about[0].as_str()), (30, "the profile: not judged, the service does not answer (status)"));
+    assert_eq!((open.len(), open[0].about[0].as_str()), (30, "the profile: not judged, the service does not answer (status 400)"));
     assert_eq!(store::pending::due(&db, last + TimeDelta::days(9), 50).await.unwrap(), []);
 }
 
