@@ -130,7 +130,7 @@ impl LedgerFeed {
             if let Some(wish) = self.wishes.due(reader.caught_up()).await? {
                 wish.people.iter().for_each(|user| self.ledger.forget(*user));
                 finish(saving.take()).await?;
-                finish(Some(self.save(&reader))).await?;
+                self.save_and_tell(&reader, &context).await?;
                 self.wishes.done(&wish).await?;
             }
             if saved.elapsed() >= Duration::from_secs(self.config.snapshot_s) {
@@ -143,6 +143,15 @@ impl LedgerFeed {
                 saved = Instant::now();
             }
         }
+    }
+
+    /// Saves, and tells the group at once: what it has read may be deleted from the log.
+    async fn save_and_tell(&self, reader: &Reader, context: &JobContext) -> Result<(), JobError> {
+        if let Some(saved) = finish(Some(self.save(reader))).await? {
+            context.progress.durable(&saved);
+            reader.commit(&saved).await?;
+        }
+        Ok(())
     }
 
     /// What was acknowledged but not filed yet.

@@ -22,6 +22,7 @@ use crate::auth::Auth;
 use crate::config::Config;
 use crate::db::Db;
 use crate::entitlements::Entitlements;
+use crate::http::Answers;
 use crate::moderation::Moderator;
 use crate::recommend::Decks;
 use crate::relations::Relations;
@@ -116,11 +117,11 @@ impl Withheld {
         self.read().banned.get(&user).is_some_and(|until| until.is_none_or(|until| now < until))
     }
 
-    /// Takes over who is being erased; whether somebody is new among them.
-    pub fn set_erasing(&self, people: impl IntoIterator<Item = UserId>) -> bool {
+    /// Takes over who is being erased; who is new among them.
+    pub fn set_erasing(&self, people: impl IntoIterator<Item = UserId>) -> Vec<UserId> {
         let people: HashSet<UserId> = people.into_iter().collect();
         let before = std::mem::replace(&mut self.write().erasing, people.clone());
-        !people.is_subset(&before)
+        people.difference(&before).copied().collect()
     }
 
     /// Takes over who is banned.
@@ -196,6 +197,8 @@ pub struct AppParts {
     pub erased: Erased,
     /// Who is shown to nobody, by what the database says.
     pub withheld: Withheld,
+    /// Answers that are given again to repeats.
+    pub answers: Answers,
     /// Judges what people write.
     pub moderator: Arc<Moderator>,
     /// How far the node has come.
@@ -246,6 +249,29 @@ impl App {
     /// Whether `user` may be in lists that `viewer` reads, such as those of friends: as [`Self::sees`], and not where they have hidden.
     pub fn lists(&self, viewer: UserId, user: UserId) -> bool {
         self.sees(viewer, user).is_some_and(|profile| viewer == user || profile.listed())
+    }
+
+    /// Whether what `user` has said, or that they liked something, is in lists for who looks: as [`Self::lists`], and for a trusted back end that names nobody, of everybody
+    /// whom no erasure takes.
+    pub fn lists_to(&self, viewer: Option<UserId>, user: UserId) -> bool {
+        viewer.map_or_else(|| self.keeps(user), |viewer| self.lists(viewer, user))
+    }
+
+    /// Whether what `user` has written may be seen at its address by who looks: as [`Self::sees`], and by a trusted back end that names nobody, of everybody whom no erasure takes.
+    pub fn sees_for(&self, viewer: Option<UserId>, user: UserId) -> bool {
+        viewer.map_or_else(|| self.keeps(user), |viewer| self.sees(viewer, user).is_some())
+    }
+
+    /// Whether no erasure takes somebody. Back ends still see what somebody wrote who is banned.
+    fn keeps(&self, user: UserId) -> bool {
+        !self.erased.contains(user) && !self.withheld.is_erasing(user)
+    }
+
+    /// The profile of somebody who may be found by a search: by themselves always; by others, friends or not, and where nobody is named, neither who has hidden or paused nor whom
+    /// [`Self::sees`] leaves out.
+    pub fn finds(&self, viewer: Option<UserId>, user: UserId) -> Option<Arc<Profile>> {
+        let Some(viewer) = viewer else { return self.profile(user).filter(|profile| profile.visible()) };
+        self.sees(viewer, user).filter(|profile| viewer == user || profile.visible())
     }
 
     /// The time.

@@ -17,3 +17,4 @@ mod random;
 mod relations;
 mod reviews;
 mod rights;
+mod visibility;

@@ -13,6 +13,7 @@ use super::dedup::{Dedup, Tail};
 use super::sort::{EVENT_ID_HEADER, Verdict, judge};
 use crate::bus::{Bus, BusError, Offsets, OutRecord, Reader, Record, TransactionalProducer};
 use crate::dead_letters;
+use crate::forget::Wishes;
 use crate::ownership::owned;
 use crate::snapshots::SnapshotStore;
 use crate::supervisor::{JobContext, JobError};
@@ -62,6 +63,7 @@ struct Saved {
 /// The gate.
 pub struct Gate {
     bus: Bus,
+    state: SnapshotStore,
     snapshots: SnapshotStore,
     config: GateConfig,
 }
@@ -69,7 +71,7 @@ pub struct Gate {
 impl Gate {
     /// A gate whose memory lives below `gate` in `snapshots`.
     pub fn new(bus: Bus, snapshots: &SnapshotStore, config: GateConfig) -> Self {
-        Self { bus, snapshots: snapshots.below(NAME), config }
+        Self { bus, state: snapshots.clone(), snapshots: snapshots.below(NAME), config }
     }
 
     /// Runs until shutdown, or stands by while another process runs.
@@ -92,8 +94,8 @@ impl Gate {
         from.merge(&self.bus.committed(NAME, &inbox).await?);
         let reader = self.bus.reader(NAME, &inbox, &from).await?;
         context.progress.running();
-        let saved_at = Instant::now();
-        let mut run = Run { gate: self, producer, reader, dedup, filed, context, saved_at, unsaved: false, told: false };
+        let (saved_at, wishes) = (Instant::now(), Wishes::new(&self.state, NAME));
+        let mut run = Run { gate: self, producer, reader, dedup, filed, context, wishes, saved_at, unsaved: false, told: false };
         run.until_shutdown().await?;
         run.save().await
     }
@@ -147,6 +149,8 @@ struct Run {
     /// Up to where the filed topics are contained in `dedup`.
     filed: Offsets,
     context: JobContext,
+    /// Who empties the filed topics asks first that the ids in them are saved: nobody could read them there again.
+    wishes: Wishes,
     saved_at: Instant,
     unsaved: bool,
     /// Whether it was told that ids are forgotten early.
@@ -170,6 +174,10 @@ impl Run {
             }
             if self.unsaved && self.saved_at.elapsed() >= every {
                 self.save().await?;
+            }
+            if let Some(wish) = self.wishes.due(self.reader.caught_up()).await? {
+                self.save().await?;
+                self.wishes.done(&wish).await?;
             }
             self.context.progress.advance(events as u64, self.reader.lag(), (self.context.clock)());
         }

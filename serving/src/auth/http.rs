@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Asker, Device, Tokens};
-use crate::http::{ApiError, Body, Caller, Part, Problem};
+use crate::http::{ApiError, Body, Caller, Part, Problem, Unrepeatable};
 use crate::state::App;
 
 /// The routes of the room.
@@ -186,11 +186,16 @@ async fn verify(State(app): State<App>, peer: Peer, headers: HeaderMap, Body(log
     Ok(answer(told(app.auth.verify(&login.phone, &login.code, &device, &asker, app.now()).await?)))
 }
 
-/// New tokens for a refresh token, which works once. One that was used before ends its session; a retry within `auth.retry_s` gets the same answer.
+/// New tokens for a refresh token, which works once. One that was used before ends its session; a retry within `auth.retry_s` gets the same answer. An `Idempotency-Key` changes nothing of that.
 #[utoipa::path(post, path = "/v1/auth/refresh", tag = "auth", security(()), request_body = RefreshWanted, responses(
     (status = 200, body = TokenAnswer), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
-async fn refresh(State(app): State<App>, Body(wanted): Body<RefreshWanted>) -> Result<Response, ApiError> {
-    Ok(answer(told(app.auth.refresh(&wanted.refresh_token, app.now()).await?)))
+async fn refresh(State(app): State<App>, Body(wanted): Body<RefreshWanted>) -> Response {
+    let answered = match app.auth.refresh(&wanted.refresh_token, app.now()).await {
+        Ok(tokens) => answer(told(tokens)),
+        Err(error) => ApiError::from(error).into_response(),
+    };
+    // The token itself says whether it may be answered again: remembered by key it would go on working after its session, or after a reuse that must be noticed.
+    (Extension(Unrepeatable), answered).into_response()
 }
 
 /// Ends the session of the access token.

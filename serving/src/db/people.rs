@@ -4,14 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use features::ids::UserId;
-use sea_query::{Alias, Asterisk, ExprTrait, Query};
+use sea_query::{Alias, Asterisk, DeleteStatement, Expr, ExprTrait, Query};
 use serde_json::{Map, Value};
 
 use super::schema::{Owned, TABLES};
 use super::statement::{col, delete};
-use super::{Db, DbError, Tx, key, outbox};
+use super::{Db, DbError, Kind, Tx, key, outbox};
 use crate::{moments, relations, reviews};
 
 /// Columns beside shard keys that name people, as table and column, of each room: a row is gone when one of those whom it names is.
@@ -34,43 +33,76 @@ fn named(user: UserId) -> String {
     format!("%\"{user}\"%")
 }
 
-async fn rows_of(tx: &mut Tx, user: UserId) -> Result<Counts, DbError> {
-    let mut there = Counts::new();
-    for (table, column) in columns() {
-        *there.entry(table).or_default() += tx.all(&all_of(table, column, user)).await?.len() as u64;
-    }
-    Ok(there)
-}
+/// Tables whose rows of a person do not go by themselves: others see them counted, so they go with what counts them.
+const COUNTED: [&str; 4] = [relations::RELATIONS, relations::SETS, moments::LIKES, moments::COMMENTS];
 
-/// Deletes every row of a person, every row of others that names them, and every event of the outbox that does; how many of each table.
+/// Deletes at most about `most` rows of a person, of others that name them, and events of the outbox that do; how many of each table. What is there is gone when
+/// nothing is left to delete: then the answer is empty. Accounts, logins and sessions go first.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn erase(tx: &mut Tx, db: &Db, user: UserId, now: DateTime<Utc>) -> Result<Counts, DbError> {
-    let mut gone = rows_of(tx, user).await?;
-    // What others see counted is counted without them.
-    relations::forget(tx, db, user, now).await?;
-    moments::uncount(tx, user).await?;
-    for (table, column) in columns() {
-        let mut theirs = delete(table);
-        theirs.and_where(col(column).eq(key(user)));
-        tx.run(&theirs).await?;
+pub async fn erase_some(tx: &mut Tx, user: UserId, most: u64) -> Result<Counts, DbError> {
+    let mut gone = Counts::new();
+    let left = |gone: &Counts| most.saturating_sub(gone.values().sum());
+    for (table, column) in columns().filter(|(table, _)| !COUNTED.contains(table)) {
+        if left(&gone) > 0 {
+            let rows = tx.run(&some_of(tx.kind(), table, column, user, left(&gone))).await?;
+            *gone.entry(table).or_default() += rows;
+        }
     }
-    let mut events = delete(outbox::TABLE);
-    events.and_where(col("event").like(named(user)));
-    *gone.entry(outbox::TABLE).or_default() += tx.run(&events).await?;
+    let pairs = relations::forget_some(tx, user, left(&gone)).await?;
+    add(&mut gone, pairs);
+    let said = moments::forget_some(tx, user, left(&gone)).await?;
+    add(&mut gone, said);
+    // Nothing is counted of what is left: likes and comments on Moments of the person, and lengths of lists that are empty.
+    for (table, column) in columns().filter(|(table, _)| COUNTED[1..].contains(table)) {
+        if left(&gone) > 0 {
+            let rows = tx.run(&some_of(tx.kind(), table, column, user, left(&gone))).await?;
+            *gone.entry(table).or_default() += rows;
+        }
+    }
+    if left(&gone) > 0 {
+        let mut events = delete(outbox::TABLE);
+        events.and_where(col("event").like(named(user)));
+        *gone.entry(outbox::TABLE).or_default() += tx.run(&events).await?;
+    }
     gone.retain(|_, rows| *rows > 0);
     Ok(gone)
 }
 
-/// How many rows [`erase`] would delete.
+fn add(sum: &mut Counts, more: Counts) {
+    more.into_iter().for_each(|(table, rows)| *sum.entry(table).or_default() += rows);
+}
+
+/// Deletes at most so many rows of a table whose column names somebody.
+fn some_of(kind: Kind, table: &'static str, column: &'static str, user: UserId, most: u64) -> DeleteStatement {
+    let mut theirs = delete(table);
+    // Where a row lies, for databases that know no limit of what is deleted.
+    let address = match kind {
+        Kind::MySql => {
+            theirs.and_where(col(column).eq(key(user))).limit(most);
+            return theirs;
+        }
+        Kind::Sqlite => "rowid",
+        Kind::Postgres => "ctid",
+    };
+    let mut some = Query::select();
+    some.expr(Expr::cust(address)).from(Alias::new(table)).and_where(col(column).eq(key(user))).limit(most);
+    theirs.and_where(Expr::cust(address).in_subquery(some));
+    theirs
+}
+
+/// How many rows [`erase_some`] has to delete, but for events of the outbox that are of others.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn count(db: &Db, user: UserId) -> Result<Counts, DbError> {
     let mut there = Counts::new();
     for (table, column) in columns() {
-        *there.entry(table).or_default() += db.all(&all_of(table, column, user)).await?.len() as u64;
+        let mut counted = Query::select();
+        counted.expr_as(Expr::col(Asterisk).count(), Alias::new("there")).from(Alias::new(table)).and_where(col(column).eq(key(user)));
+        let rows = db.one(&counted).await?.map(|row| row.int("there")).transpose()?.unwrap_or(0);
+        *there.entry(table).or_default() += rows.unsigned_abs();
     }
     there.retain(|_, rows| *rows > 0);
     Ok(there)

@@ -20,7 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::auth::{Doors, admit};
 use super::contract::complete;
 use super::error::ApiError;
-use super::idempotency::{Answers, repeat};
+use super::idempotency::repeat;
 use super::linger::linger;
 use crate::config::DEVELOPMENT_KEY;
 use crate::state::App;
@@ -84,10 +84,9 @@ pub fn router(app: App) -> Router {
     let http = &app.config.http;
     let (rooms, api) = described();
     let doors = Doors::new(&api);
-    let answers = Answers::new(http.idempotency_hours, http.body_limit);
     let places = Arc::new(Semaphore::new(http.in_flight));
     let rooms = rooms
-        .layer(from_fn_with_state(answers, repeat))
+        .layer(from_fn_with_state(app.answers.clone(), repeat))
         .layer(from_fn_with_state(app.clone(), only_when_ready))
         .layer(from_fn_with_state((app.clone(), doors), admit))
         .layer(from_fn(move |request: Request, next: Next| take_place(Arc::clone(&places), request, next)));

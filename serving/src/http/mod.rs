@@ -14,3 +14,4 @@ pub use self::error::{ApiError, Problem};
 pub(crate) use self::error::{IMAGE_REFUSED, TEXT_REFUSED};
 pub use self::extract::{Body, EventIds, Params, Part, RequestId, TwoParts, id, language, limit, typed};
 pub use self::frame::{openapi, router};
+pub use self::idempotency::{Answers, Unrepeatable};

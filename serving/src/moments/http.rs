@@ -124,12 +124,7 @@ async fn post_moment(
 pub(super) fn find_for(app: &App, viewer: Option<UserId>, id: &str) -> Result<MomentEvent, ApiError> {
     let id: MomentId = crate::http::id("id", id)?;
     let unknown = || ApiError::NotFound("unknown_moment", format!("there is no Moment {id}; a new one is found within about a second"));
-    // Back ends still see what somebody wrote who is banned.
-    let shown = |author: UserId| match viewer {
-        Some(viewer) => app.sees(viewer, author).is_some(),
-        None => app.may_show(author) || app.withheld.is_banned(author, app.now()),
-    };
-    app.indexes.text.moment(id)?.filter(|moment| shown(moment.author_id)).ok_or_else(unknown)
+    app.indexes.text.moment(id)?.filter(|moment| app.sees_for(viewer, moment.author_id)).ok_or_else(unknown)
 }
 
 /// A Moment.

@@ -12,7 +12,7 @@ mod store;
 
 use utoipa_axum::router::OpenApiRouter;
 
-pub(crate) use self::store::{COMMENTS, COUNTS, LIKES, NAMING, drop_tables, tables, uncount};
+pub(crate) use self::store::{COMMENTS, COUNTS, LIKES, NAMING, drop_tables, forget_some, tables};
 use crate::state::App;
 
 /// The routes of the room.

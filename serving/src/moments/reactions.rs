@@ -68,7 +68,7 @@ struct Liked {
 /// Who like a Moment.
 #[derive(Debug, Serialize, ToSchema)]
 struct Likes {
-    /// The newest first; who is blocked, blocks, or is not here any more is left out.
+    /// The newest first; who is blocked, blocks, has hidden, has paused and is no friend, or is not here any more is left out.
     items: Vec<Like>,
     /// How many there are.
     total: i64,
@@ -145,7 +145,7 @@ impl From<Comment> for Spoken {
 /// Comments of a Moment.
 #[derive(Debug, Serialize, ToSchema)]
 struct Comments {
-    /// With replies, the newest first; those of who is blocked, blocks, or is not here any more are left out.
+    /// With replies, the newest first; those of who is blocked, blocks, has hidden, has paused and is no friend, or is not here any more are left out.
     items: Vec<Spoken>,
     /// How many there are.
     total: i64,
@@ -167,11 +167,6 @@ fn acting(app: &App, caller: Caller, named: Option<UserId>) -> Result<UserId, Ap
 fn looking(caller: Caller, named: Option<UserId>) -> Result<Option<UserId>, ApiError> {
     named.map_or(Ok(()), |user| caller.must_be(user))?;
     Ok(named.or(caller.user()))
-}
-
-/// Whether somebody may be shown to who looks.
-fn may_see(app: &App, viewer: Option<UserId>, other: UserId) -> bool {
-    app.knows(other) && !viewer.is_some_and(|viewer| app.indexes.ledger.blocked(viewer, other))
 }
 
 /// An event of somebody about a Moment, towards somebody, within the quota of who acts.
@@ -253,7 +248,7 @@ async fn likes(State(app): State<App>, caller: Caller, Part(id): Part, Params(wa
     let found = store::who_likes(&app.db, moment, after, most as u64).await?;
     let cursor = found.last().filter(|_| found.len() == most).map(|(at, by)| format!("{at}.{by}"));
     let like = |(at, by): (i64, i64)| Like { user_id: user(by), liked_at: time(at) };
-    let items = found.into_iter().map(like).filter(|like| may_see(&app, viewer, like.user_id)).collect();
+    let items = found.into_iter().map(like).filter(|like| app.lists_to(viewer, like.user_id)).collect();
     Ok(Json(Likes { items, total: store::counts(&app.db, moment).await?.likes, cursor }))
 }
 
@@ -315,7 +310,7 @@ async fn found(app: &App, viewer: Option<UserId>, moment: MomentId, id: &str) ->
     let unknown = || ApiError::NotFound("unknown_comment", format!("there is no comment {id} on this Moment"));
     // What is no id is no comment either.
     let found = store::comment_by_id(&app.db, moment, id.parse().unwrap_or_default()).await?;
-    found.filter(|comment| viewer == Some(comment.by) || may_see(app, viewer, comment.by)).ok_or_else(unknown)
+    found.filter(|comment| viewer == Some(comment.by) || app.sees_for(viewer, comment.by)).ok_or_else(unknown)
 }
 
 /// Replies to a comment: a follow of its writer. A reply of the author to somebody who has commented makes both friends.
@@ -353,7 +348,9 @@ async fn delete_comment(
     let by = acting(&app, caller, by.user)?;
     // Across a block one's own words can still be taken back.
     let moment = find_for(&app, None, &id)?;
-    let comment = found(&app, Some(by), moment.moment_id, &comment).await?;
+    // Authors clear their Moments of comments of whom they do not see, too.
+    let viewer = Some(by).filter(|by| *by != moment.author_id);
+    let comment = found(&app, viewer, moment.moment_id, &comment).await?;
     if by != comment.by && by != moment.author_id {
         return Err(ApiError::Forbidden("a comment is deleted by its writer or by the author of the Moment"));
     }
@@ -377,6 +374,6 @@ async fn comments(
     let before = wanted.cursor.as_ref().map(place).transpose()?;
     let found = store::comments(&app.db, moment, before, most as u64).await?;
     let cursor = found.last().filter(|_| found.len() == most).map(|comment| comment.id.to_string());
-    let items = found.into_iter().filter(|comment| may_see(&app, viewer, comment.by)).map(Spoken::from).collect();
+    let items = found.into_iter().filter(|comment| app.lists_to(viewer, comment.by)).map(Spoken::from).collect();
     Ok(Json(Comments { items, total: store::counts(&app.db, moment).await?.comments, cursor }))
 }

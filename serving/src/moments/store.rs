@@ -1,5 +1,7 @@
 //! The tables of the room: likes and comments. Moments themselves are events and indexes.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use features::ids::{EventId, MomentId, UserId};
 use sea_query::{Alias, Cond, ExprTrait, Index, Order};
@@ -69,22 +71,46 @@ pub(crate) fn drop_tables() -> Vec<Step> {
 /// Columns beside the shard keys that name people.
 pub(crate) const NAMING: [(&str, &str); 3] = [(LIKES, "author_id"), (COMMENTS, "author_id"), (COMMENTS, "to_id")];
 
-/// Likes and comments of somebody, and comments that answer them, are not counted any more: before their rows go.
+/// Likes and comments of somebody, and comments that answer them, go within a transaction, as many as `most` allows, and are not counted any more. How many rows went of each table; none once
+/// nothing is left.
 ///
 /// # Errors
 /// When the database fails.
-pub(crate) async fn uncount(tx: &mut Tx, user: UserId) -> Result<(), DbError> {
-    for (name, column, counted) in [(LIKES, "user_id", "likes"), (COMMENTS, "user_id", "comments"), (COMMENTS, "to_id", "comments")] {
+pub(crate) async fn forget_some(tx: &mut Tx, user: UserId, most: u64) -> Result<BTreeMap<&'static str, u64>, DbError> {
+    let (mut gone, mut left) = (BTreeMap::new(), most);
+    // The row itself beside the Moment and whose it is.
+    let parts = [(LIKES, "user_id", "likes", "user_id"), (COMMENTS, "user_id", "comments", "id"), (COMMENTS, "to_id", "comments", "id")];
+    for (name, column, counted, own) in parts {
+        if left == 0 {
+            break;
+        }
         let mut theirs = select(name, ["moment_id"]);
-        theirs.and_where(col(column).eq(key(user)));
-        for row in tx.all(&theirs).await? {
-            let mut fewer = update(COUNTS);
-            fewer.value(Alias::new(counted), col(counted).sub(1i64)).and_where(col("moment_id").eq(row.int("moment_id")?));
-            tx.run(&fewer).await?;
+        theirs.column(Alias::new(own)).and_where(col(column).eq(key(user))).limit(left).lock_exclusive();
+        let rows = tx.all(&theirs).await?;
+        let mut fewer: BTreeMap<i64, i64> = BTreeMap::new();
+        for row in &rows {
+            *fewer.entry(row.int("moment_id")?).or_default() += 1;
+        }
+        for (moment, by) in fewer {
+            let mut less = update(COUNTS);
+            less.value(Alias::new(counted), col(counted).sub(by)).and_where(col("moment_id").eq(moment));
+            tx.run(&less).await?;
+        }
+        for some in rows.chunks(IN_A_STATEMENT) {
+            let values = |column| some.iter().map(|row| row.int(column)).collect::<Result<Vec<i64>, _>>();
+            let mut these = delete(name);
+            these.and_where(col(column).eq(key(user))).and_where(col("moment_id").is_in(values("moment_id")?));
+            these.and_where(col(own).is_in(values(own)?));
+            let went = tx.run(&these).await?;
+            *gone.entry(name).or_default() += went;
+            left = left.saturating_sub(went);
         }
     }
-    Ok(())
+    Ok(gone)
 }
+
+/// Rows that one statement names.
+const IN_A_STATEMENT: usize = 500;
 
 /// A Moment as a column holds it.
 fn column(moment: MomentId) -> i64 {

@@ -24,7 +24,7 @@ pub use self::http::router;
 pub use self::lists::{Counts, Entry, Page, Place};
 pub use self::pair::{Done, List};
 pub use self::rebuild::Rebuilt;
-pub(crate) use self::service::forget;
+pub(crate) use self::service::forget_some;
 pub use self::service::{Allowance, Deed, Relations, Spent, Unlimited};
 pub(crate) use self::store::{CONVERSATIONS, NAMING, OF_THE_OTHER, RELATIONS, REPORTS, SETS, drop_tables, on_a_list, tables};
 

@@ -283,27 +283,25 @@ impl Relations {
     }
 }
 
-/// Forgets somebody within a transaction: everybody's lists are without them, and their conversations and reports are gone. Ledgers have to forget them, too.
+/// Takes pairs of somebody out within a transaction, of so many rows as `most` allows: lists of the others are without them, and their conversations are gone. How many rows went of
+/// each table; none once nothing is left. Ledgers have to forget the person, too.
 ///
 /// # Errors
 /// When the database fails.
-pub(crate) async fn forget(tx: &mut Tx, db: &Db, user: UserId, now: DateTime<Utc>) -> Result<(), DbError> {
-    loop {
-        let others = store::others(tx, user, AT_ONCE).await?;
+pub(crate) async fn forget_some(tx: &mut Tx, user: UserId, most: u64) -> Result<BTreeMap<&'static str, u64>, DbError> {
+    let (mut gone, mut left) = (BTreeMap::new(), most);
+    while left > 0 {
+        // A pair has two rows, and perhaps a conversation of two.
+        let others = store::others(tx, user, AT_ONCE.min(left.div_ceil(4))).await?;
         if others.is_empty() {
-            return store::drop_rest(tx, user).await;
+            break;
         }
-        let mut wanted: Vec<_> = others.iter().map(|other| ordered(user, *other)).collect();
-        wanted.sort_by_key(|(low, high)| (key(*low), key(*high)));
-        let mut bumps = Bumps::new();
-        for kept in store::load(tx, &wanted).await? {
-            store::drop_pair(tx, &kept).await?;
-            for (side, one) in kept.users().into_iter().enumerate() {
-                note(&mut bumps, one, List::of(kept.stored_by(side)), None);
-            }
-        }
-        store::bump(tx, &bumps, db.ids.next(now)).await?;
+        let [pairs, conversations] = store::drop_pairs(tx, user, &others).await?;
+        *gone.entry(store::RELATIONS).or_default() += pairs;
+        *gone.entry(store::CONVERSATIONS).or_default() += conversations;
+        left = left.saturating_sub(pairs + conversations);
     }
+    Ok(gone)
 }
 
 /// Where a store can fail.

@@ -279,31 +279,57 @@ pub(super) async fn report(tx: &mut Tx, id: i64, event: &InteractionEvent, reaso
     Ok(())
 }
 
-/// Some people who have a row with somebody, by key.
-pub(super) async fn others(tx: &mut Tx, of: UserId, most: u64) -> Result<Vec<UserId>, DbError> {
-    let mut wanted = select(RELATIONS, ["other_id"]);
-    wanted.and_where(col("user_id").eq(key(of))).order_by(Alias::new("other_id"), Order::Asc).limit(most);
-    tx.all(&wanted).await?.iter().map(|row| row.int("other_id").map(user)).collect()
-}
-
-/// Both rows of two people go, and their conversation.
-pub(super) async fn drop_pair(tx: &mut Tx, k: &Kept) -> Result<(), DbError> {
-    for name in [RELATIONS, CONVERSATIONS] {
-        for pair in [(k.low, k.high), (k.high, k.low)] {
-            let mut gone = delete(name);
-            gone.cond_where(same(pair));
-            tx.run(&gone).await?;
+/// Keys of some people who have a row with somebody, or of whom somebody has one.
+pub(super) async fn others(tx: &mut Tx, of: UserId, most: u64) -> Result<Vec<i64>, DbError> {
+    for (mine, theirs) in [("user_id", "other_id"), ("other_id", "user_id")] {
+        let mut wanted = select(RELATIONS, [theirs]);
+        wanted.and_where(col(mine).eq(key(of))).order_by(Alias::new(theirs), Order::Asc).limit(most);
+        let found: Vec<i64> = tx.all(&wanted).await?.iter().map(|row| row.int(theirs)).collect::<Result<_, _>>()?;
+        if !found.is_empty() {
+            return Ok(found);
         }
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
-/// What is left of somebody who has no pairs any more goes: lengths, and reports that they sent or that are about them.
-pub(super) async fn drop_rest(tx: &mut Tx, of: UserId) -> Result<(), DbError> {
-    for (name, column) in [(SETS, "user_id"), (REPORTS, "user_id"), (REPORTS, "other_id")] {
-        let mut gone = delete(name);
-        gone.and_where(col(column).eq(key(of)));
-        tx.run(&gone).await?;
+/// Rows of somebody with some others, of both sides.
+fn between(of: UserId, others: &[i64]) -> [Cond; 2] {
+    let sides = [("user_id", "other_id"), ("other_id", "user_id")];
+    sides.map(|(mine, theirs)| Cond::all().add(col(mine).eq(key(of))).add(col(theirs).is_in(others.iter().copied())))
+}
+
+/// Both rows of somebody with some others go, and their conversations, and lists are shorter by them. How many rows went, of relations and of conversations.
+pub(super) async fn drop_pairs(tx: &mut Tx, of: UserId, others: &[i64]) -> Result<[u64; 2], DbError> {
+    let mut shorter = Bumps::new();
+    for side in between(of, others) {
+        let mut wanted = select(RELATIONS, ["user_id", "list"]);
+        wanted.cond_where(side).lock_exclusive();
+        for row in tx.all(&wanted).await? {
+            let place = usize::try_from(row.int("list")? - 1).ok().filter(|place| *place < LENGTHS.len());
+            if let Some(place) = place {
+                shorter.entry(row.int("user_id")?).or_default()[place] -= 1;
+            }
+        }
     }
-    Ok(())
+    let mut gone = [0; 2];
+    for (name, gone) in [RELATIONS, CONVERSATIONS].into_iter().zip(&mut gone) {
+        for side in between(of, others) {
+            let mut rows = delete(name);
+            rows.cond_where(side);
+            *gone += tx.run(&rows).await?;
+        }
+    }
+    // Most of them lose the same: one statement for all of those.
+    let mut alike: BTreeMap<[i64; 4], Vec<i64>> = BTreeMap::new();
+    shorter.into_iter().for_each(|(user, by)| alike.entry(by).or_default().push(user));
+    for (by, users) in alike {
+        let mut less = update(SETS);
+        less.value(Alias::new("version"), col("version").add(1i64));
+        for (name, by) in LENGTHS.into_iter().zip(by).filter(|(_, by)| *by != 0) {
+            less.value(Alias::new(name), col(name).add(by));
+        }
+        less.and_where(col("user_id").is_in(users));
+        tx.run(&less).await?;
+    }
+    Ok(gone)
 }

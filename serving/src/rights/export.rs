@@ -6,6 +6,9 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 
+use arrow::array::AsArray;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use arrow::json::writer::{JsonArray, WriterBuilder};
 use chrono::{DateTime, TimeDelta, Utc};
 use features::ids::UserId;
@@ -28,7 +31,7 @@ const ACT: &str = "export";
 /// A table of the lake in the archive: name, query of the rows of `{id}`, and what it is, in Chinese and English.
 type Events = (&'static str, &'static str, &'static str, &'static str);
 
-const EVENTS: [Events; 9] = [
+const EVENTS: [Events; 8] = [
     (
         "profile_history.json",
         "SELECT * FROM profiles WHERE user_id = '{id}' ORDER BY event_time",
@@ -77,16 +80,10 @@ const EVENTS: [Events; 9] = [
         "为您推荐过的页面及理由",
         "pages of recommendations you saw, with the reasons",
     ),
-    (
-        "portrait.json",
-        "SELECT * FROM portraits WHERE user_id = '{id}' ORDER BY generation DESC, version DESC LIMIT 1",
-        "系统由此计算的画像",
-        "the portrait that was computed of all this",
-    ),
 ];
 
 /// The other files.
-const OTHERS: [(&str, &str, &str); 3] = [
+const OTHERS: [(&str, &str, &str); 4] = [
     ("profile.json", "您现在的资料", "your profile as it stands"),
     (
         "tables.json",
@@ -94,7 +91,16 @@ const OTHERS: [(&str, &str, &str); 3] = [
         "rows of the database: account, logins (partly masked), devices and so on",
     ),
     ("audit.json", "与安全有关的操作记录", "security-relevant acts by and about you"),
+    (PORTRAIT, "系统由此计算的画像", "the portrait that was computed of all this"),
 ];
+
+/// The portrait.
+const PORTRAIT: &str = "portrait.json";
+
+/// The set of sums over what others did about somebody.
+const RECEIVED: &str = "popularity";
+/// What its columns count of which a person may know: what is in the other files as a number, or with whom and when. A new column is not told unless it is named here.
+const TOLD: [&str; 7] = ["impressions", "likes", "passes", "comments", "replies", "answered", "looked"];
 
 /// Why a copy could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +161,12 @@ async fn write(app: &App, user: UserId, now: DateTime<Utc>) -> Result<File, Expo
         }
         out.finish()?;
     }
+    let newest = format!("SELECT portrait FROM portraits WHERE user_id = '{user}' ORDER BY generation DESC, version DESC LIMIT 1");
+    let rows = session.sql(&newest).await?.collect().await?;
+    let texts = rows.iter().filter_map(|batch| batch.column_by_name("portrait").map(|column| cast(column, &DataType::Utf8)));
+    let texts: Vec<_> = texts.collect::<Result<_, _>>()?;
+    let portraits = texts.iter().flat_map(|texts| texts.as_string::<i32>().iter().flatten());
+    put(&mut archive, PORTRAIT, &portraits.map(|text| serde_json::from_str(text).map(told)).collect::<Result<Vec<_>, _>>()?)?;
     let mut file = archive.finish()?;
     file.seek(SeekFrom::Start(0))?;
     Ok(file)
@@ -163,6 +175,21 @@ async fn write(app: &App, user: UserId, now: DateTime<Utc>) -> Result<File, Expo
 fn put(archive: &mut ZipWriter<File>, name: &str, what: &impl Serialize) -> Result<(), ExportError> {
     archive.start_file(name, SimpleFileOptions::default())?;
     Ok(serde_json::to_writer_pretty(archive, what)?)
+}
+
+/// A portrait as it is for the person. What counts reports and blocks of others is left out, and so are the numbers of the version: they grow with every act of others, also where nothing
+/// else that is told does.
+fn told(mut portrait: Map<String, Value>) -> Map<String, Value> {
+    for number in ["version", "generation"] {
+        portrait.remove(number);
+    }
+    if let Some(Value::Object(counters)) = portrait.get_mut("counters") {
+        counters.retain(|name, _| match name.split_once('.') {
+            Some((RECEIVED, column)) => TOLD.contains(&column.split_once("_d").map_or(column, |(base, _)| base)),
+            _ => true,
+        });
+    }
+    portrait
 }
 
 /// Rows without what would let in whoever finds the archive: of logins the last four characters.
@@ -196,4 +223,29 @@ fn page(user: UserId, now: DateTime<Utc>) -> String {
          passes of others are only counted.</p>\n<table>\n{lines}</table>\n",
         now = now.format("%Y-%m-%d %H:%M:%S")
     )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use features::sets::feature_sets;
+
+    use super::*;
+
+    #[test]
+    fn a_portrait_tells_all_that_counts_today_and_no_reports_or_blocks_of_others() {
+        let mut counters: Map<String, Value> = feature_sets()
+            .iter()
+            .filter(|set| set.key_columns.len() == 1)
+            .flat_map(|set| set.value_columns.iter().map(|column| (format!("{}.{column}", set.name), json!(1.5))))
+            .collect();
+        let all = counters.clone();
+        assert!(all.contains_key("popularity.likes_d14") && all.contains_key("given.seen"), "{all:?}");
+        for untold in ["reports", "reports_d14", "blocks", "blocked_d60", "unfollows"] {
+            counters.insert(format!("popularity.{untold}"), json!(2));
+        }
+        let portrait = json!({"user_id": "7", "version": 1_790_000_000_123_u64, "generation": 2, "tags": [], "counters": counters});
+        let Value::Object(portrait) = portrait else { panic!("an object") };
+        assert_eq!(Value::Object(told(portrait)), json!({"user_id": "7", "tags": [], "counters": all}));
+    }
 }

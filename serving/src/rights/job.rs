@@ -8,7 +8,7 @@ use features::ids::{EventId, UserId};
 use pipelines::ownership::owned;
 use pipelines::supervisor::{JobContext, JobError};
 
-use super::places::{Found, Place, Places};
+use super::places::{Found, Place, Places, Round};
 use super::service::erased;
 use super::store::{self, Open};
 use crate::audit::{self, Act, Actor};
@@ -66,7 +66,7 @@ impl Eraser {
     }
 
     /// Empties a place, and says so when that takes long: somebody who must read or forget may not run.
-    async fn patiently(&self, place: Place, who: &[UserId], round: &str) -> Result<Found, JobError> {
+    async fn patiently(&self, place: Place, who: &[UserId], round: &mut Round) -> Result<Found, JobError> {
         let mut doing = std::pin::pin!(self.places.erase(place, who, round));
         loop {
             tokio::select! {
@@ -83,15 +83,17 @@ impl Eraser {
         let mut who: Vec<UserId> = due.iter().map(|one| one.user).collect();
         who.sort_unstable();
         who.dedup();
-        let round = due.iter().map(|one| one.id).max().unwrap_or_default().to_string();
+        let mut round = Round::new(due.iter().map(|one| one.id).max().unwrap_or_default());
         let begun = clock();
         // Once more: a command has only made the row, and what was reported meanwhile is behind the first event.
         let events: Vec<_> = who.iter().map(|user| erased(*user, EventId::now_v7(), begun, None)).collect();
         self.sink.publish(&events).await.map_err(failed("publish that people are erased"))?;
         for place in Place::ALL {
-            let gone = self.patiently(place, &who, &round).await?;
+            let gone = self.patiently(place, &who, &mut round).await?;
             tracing::debug!(place = place.name(), people = who.len(), ?gone, "erased");
             for one in &mut due {
+                // Some is noted there already, by the batches of the tables.
+                one.receipt = store::receipt_of(&self.places.db, one.id).await.map_err(failed("read how far an erasure is"))?;
                 one.receipt.people = who.len() as u64;
                 one.receipt.add(place.name(), &gone);
                 store::note(&self.places.db, one).await.map_err(failed("note how far an erasure is"))?;
@@ -116,23 +118,24 @@ impl Eraser {
     }
 }
 
-/// Takes over from the database who is being erased; whether somebody is new among them.
+/// Takes over from the database who is being erased; who is new among them.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn look(db: &Db, withheld: &Withheld) -> Result<bool, crate::db::DbError> {
+pub async fn look(db: &Db, withheld: &Withheld) -> Result<Vec<UserId>, crate::db::DbError> {
     Ok(withheld.set_erasing(store::open(db, None).await?.into_iter().map(|one| one.user)))
 }
 
-/// Keeps on every node who is being erased, until shutdown; `came` is called when somebody is new among them.
+/// Keeps on every node who is being erased, until shutdown; `came` is called with those who are new among them.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn keep_withheld(db: Db, withheld: Withheld, came: impl Fn() + Send, context: JobContext) -> Result<(), JobError> {
+pub async fn keep_withheld(db: Db, withheld: Withheld, came: impl Fn(Vec<UserId>) + Send, context: JobContext) -> Result<(), JobError> {
     context.progress.running();
     loop {
-        if look(&db, &withheld).await.map_err(failed("look who is being erased"))? {
-            came();
+        let new = look(&db, &withheld).await.map_err(failed("look who is being erased"))?;
+        if !new.is_empty() {
+            came(new);
         }
         context.progress.advance(0, 0, (context.clock)());
         tokio::select! {

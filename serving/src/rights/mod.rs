@@ -19,7 +19,7 @@ mod store;
 pub use self::config::RightsConfig;
 pub use self::http::router;
 pub use self::job::{Eraser, NAME, WITHHELD, keep_withheld, look};
-pub use self::places::{Found, Place, Places};
+pub use self::places::{Found, Place, Places, Round};
 pub use self::receipt::{Erasure, Receipt, Stage};
 pub use self::service::{NoSuchErasure, erasure, request_by_operator};
 pub(crate) use self::store::{ERASURES, drop_tables, tables};

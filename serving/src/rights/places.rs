@@ -4,7 +4,7 @@
 //! reported before, lets its owner forget the people, and knows that what the owner has saved is without them. Files and logs are rewritten last. Each of them may be done
 //! again at any time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +13,13 @@ use features::ids::UserId;
 use features::sets::feature_sets;
 use features::topic::{Cleanup, Topic};
 use pipelines::broker::Scrubber;
-use pipelines::bus::{Bus, Offsets};
+use pipelines::bus::{Bus, Offsets, OutRecord};
 use pipelines::forget::{DeckNames, Names, ask, clear_backfills};
 use pipelines::snapshots::SnapshotStore;
 use pipelines::supervisor::JobError;
 use pipelines::{assembler, embedder, gate, indexer, lake, ledger_feed, runner};
 
+use super::store;
 use crate::audit;
 use crate::config::Config;
 use crate::db::{Db, people};
@@ -71,6 +72,22 @@ impl Place {
     }
 }
 
+/// One go over all places.
+#[derive(Debug, Clone)]
+pub struct Round {
+    /// Tells wishes to jobs apart; the same again is one.
+    name: String,
+    /// Where the topics ended once everything reported before was filed. What came later may not be read yet by somebody whose positions are not in Kafka, such as the indexes of a node.
+    filed: Offsets,
+}
+
+impl Round {
+    /// A go with a number of its own.
+    pub fn new(number: i64) -> Self {
+        Self { name: number.to_string(), filed: Offsets::default() }
+    }
+}
+
 /// What the places are made of.
 #[derive(Clone)]
 pub struct Places {
@@ -98,6 +115,11 @@ pub struct Places {
 
 fn failed<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> impl FnOnce(E) -> JobError {
     move |error| JobError::failed(what, error)
+}
+
+/// Topics that Kafka empties by time, and where single records cannot be overwritten.
+fn deleted_by_time() -> impl Iterator<Item = Topic> {
+    Topic::ALL.into_iter().filter(|topic| topic.cleanup() == Cleanup::Delete)
 }
 
 fn one(part: &str, count: u64) -> Found {
@@ -137,11 +159,12 @@ impl Places {
     ///
     /// # Errors
     /// When the place cannot be read or written; then it is to be done again.
-    pub async fn erase(&self, place: Place, who: &[UserId], round: &str) -> Result<Found, JobError> {
+    pub async fn erase(&self, place: Place, who: &[UserId], round: &mut Round) -> Result<Found, JobError> {
         match place {
             Place::Tables => self.tables(who).await,
             Place::Features => {
                 self.read_by(gate::NAME, &[Topic::Inbox.name().to_owned()]).await?;
+                round.filed = self.bus.end_offsets(&deleted_by_time().map(|topic| topic.name().to_owned()).collect::<Vec<_>>()).await?;
                 if self.config.features.runtime.instead().is_some() {
                     return Ok(Found::new());
                 }
@@ -150,13 +173,13 @@ impl Places {
                 sources.dedup();
                 self.read_by(runner::NAME, &sources).await?;
                 let found = self.find(place, who).await?;
-                ask(&self.state, runner::NAME, round, who).await?;
+                ask(&self.state, runner::NAME, &round.name, who).await?;
                 Ok(found)
             }
             Place::Portraits => {
                 self.read_by(embedder::NAME, &[Topic::Moments, Topic::Profiles].map(|topic| topic.name().to_owned())).await?;
                 let found = self.find(place, who).await?;
-                ask(&self.state, assembler::NAME, round, who).await?;
+                ask(&self.state, assembler::NAME, &round.name, who).await?;
                 Ok(found)
             }
             Place::Lake => {
@@ -166,7 +189,7 @@ impl Places {
             Place::Ledger | Place::Indexes => {
                 let found = self.find(place, who).await?;
                 let job = if place == Place::Ledger { ledger_feed::NAME } else { indexer::NAME };
-                ask(&self.node, job, round, who).await?;
+                ask(&self.node, job, &round.name, who).await?;
                 Ok(found)
             }
             Place::Backfills => {
@@ -176,7 +199,7 @@ impl Places {
                 }
                 Ok(one("files", clear_backfills(&self.state, false).await?))
             }
-            Place::Log => self.log(who).await,
+            Place::Log => self.log(who, round).await,
         }
     }
 
@@ -195,13 +218,13 @@ impl Places {
         }
         let mut gone = Found::new();
         for user in who {
-            let mut tx = self.db.begin().await.map_err(failed("delete rows"))?;
-            let counts = people::erase(&mut tx, &self.db, *user, Utc::now()).await.map_err(failed("delete rows"))?;
+            // What goes of them is in the receipt with each batch.
+            while store::batch(&self.db, *user).await.map_err(failed("delete rows"))? {}
+            let mut tx = self.db.begin().await.map_err(failed("rename entries of the audit log"))?;
             let renamed =
                 audit::forget(&mut tx, *user, &(self.pseudonym)(*user)).await.map_err(failed("rename entries of the audit log"))?;
+            tx.commit().await.map_err(failed("rename entries of the audit log"))?;
             *gone.entry(audit::TABLE.to_owned()).or_default() += renamed;
-            tx.commit().await.map_err(failed("delete rows"))?;
-            counts.into_iter().for_each(|(table, rows)| *gone.entry(table.to_owned()).or_default() += rows);
         }
         self.db.checkpoint().await.map_err(failed("empty the write-ahead log of the database"))?;
         Ok(gone)
@@ -223,57 +246,85 @@ impl Places {
         Ok(Found::from([("texts".to_owned(), texts), ("portraits".to_owned(), portraits)]))
     }
 
-    /// Records that name these people. Apache Kafka compacts when it comes to it: there only the newest record of a key counts, and no tombstone.
+    /// Records that name these people, by topic.
     async fn logged(&self, who: &[UserId]) -> Result<Found, JobError> {
+        Ok(self.records(who).await?.0)
+    }
+
+    /// Records that name these people, by topic; and of Apache Kafka, where only the newest record of a key counts in compacted topics, and no tombstone, the keys of those that do.
+    async fn records(&self, who: &[UserId]) -> Result<(Found, Vec<(String, Vec<u8>)>), JobError> {
         let (names, mut found) = (Names::new(who, self.deck), Found::new());
         let fixed = Topic::ALL.iter().map(|topic| topic.name().to_owned());
         let topics: Vec<String> = fixed.chain(feature_sets().iter().map(features::sets::FeatureSet::topic)).collect();
-        let kept: BTreeSet<String> =
-            topics.iter().filter(|name| Topic::ALL.iter().any(|t| t.name() == **name && t.cleanup() == Cleanup::Delete)).cloned().collect();
-        let mut newest: BTreeMap<(String, Vec<u8>), bool> = BTreeMap::new();
+        let by_time: BTreeSet<&str> = deleted_by_time().map(Topic::name).collect();
+        // Whether the newest record of a key names them, of keys that ever did.
+        let mut newest: BTreeMap<String, HashMap<Vec<u8>, bool>> = BTreeMap::new();
         let all = self.bus.sweep("erase", &topics, &Offsets::default()).await?;
         all.each(|record| {
             let named = names.record(&record.topic, record.key.as_deref(), record.value.as_deref());
-            if !named {
-                return;
-            }
-            match &record.key {
-                Some(key) if self.scrubber.is_none() && !kept.contains(&*record.topic) => {
-                    newest.insert((record.topic.to_string(), key.clone()), record.value.is_some());
+            let counts = self.scrubber.is_none() && !by_time.contains(&*record.topic);
+            match record.key.as_ref().filter(|_| counts) {
+                Some(key) if named => {
+                    newest.entry(record.topic.to_string()).or_default().insert(key.clone(), record.value.is_some());
                 }
-                _ => *found.entry(record.topic.to_string()).or_default() += 1,
+                Some(key) => {
+                    if let Some(there) = newest.get_mut(&*record.topic).and_then(|keys| keys.get_mut(key)) {
+                        *there = false;
+                    }
+                }
+                None if named => *found.entry(record.topic.to_string()).or_default() += 1,
+                None => {}
             }
         })
         .await?;
-        newest.into_iter().filter(|(_, there)| *there).for_each(|((topic, _), _)| *found.entry(topic).or_default() += 1);
-        Ok(found)
+        let mut keys = Vec::new();
+        for (topic, of_topic) in newest {
+            let there: Vec<Vec<u8>> = of_topic.into_iter().filter(|(_, there)| *there).map(|(key, _)| key).collect();
+            if !there.is_empty() {
+                *found.entry(topic.clone()).or_default() += there.len() as u64;
+            }
+            keys.extend(there.into_iter().map(|key| (topic.clone(), key)));
+        }
+        Ok((found, keys))
     }
 
-    async fn log(&self, who: &[UserId]) -> Result<Found, JobError> {
-        let Some(scrubber) = self.scrubber.clone() else { return self.log_of_others(who).await };
+    async fn log(&self, who: &[UserId], round: &Round) -> Result<Found, JobError> {
+        let Some(scrubber) = self.scrubber.clone() else { return self.log_of_others(who, round).await };
         let names = Names::new(who, self.deck);
         let scrubbed = tokio::task::spawn_blocking(move || scrubber.scrub(false, &|topic, key, value| names.record(topic, key, value)));
         let gone = scrubbed.await.map_err(failed("rewrite the log"))?.map_err(failed("rewrite the log"))?;
         Ok(gone.into_iter().collect())
     }
 
-    /// Kafka takes out no single records: those that the lake has go up to where everybody has read, and compacted topics have their tombstones.
-    async fn log_of_others(&self, who: &[UserId]) -> Result<Found, JobError> {
-        let found = self.logged(who).await?;
+    /// Kafka takes out no single records: those that the lake has go up to where everybody has read, and of compacted topics keys get tombstones that have none from their jobs, such as those of
+    /// the vectors of Moments.
+    async fn log_of_others(&self, who: &[UserId], round: &Round) -> Result<Found, JobError> {
+        let (found, keys) = self.records(who).await?;
+        let tombstones = keys.into_iter().map(|(topic, key)| OutRecord::new(topic, key, None)).collect();
+        self.bus.producer()?.send_all(tombstones).await?;
+        // The gate knows the ids of events since its last snapshot from the topics only, and would file repeats of what is not there any more.
+        ask(&self.state, gate::NAME, &round.name, who).await?;
+        let groups = [runner::NAME, embedder::NAME, assembler::NAME, ledger_feed::NAME];
+        let groups: Vec<&str> = groups.into_iter().chain(self.row_makers.iter().map(|(group, _)| *group)).collect();
         let mut upto = Offsets::default();
-        for topic in Topic::ALL.into_iter().filter(|topic| topic.cleanup() == Cleanup::Delete) {
+        for topic in deleted_by_time() {
             let name = [topic.name().to_owned()];
             let first = if topic == Topic::Inbox { gate::NAME } else { lake::NAME };
             let mut read = self.bus.committed(first, &name).await?;
-            for group in [runner::NAME, embedder::NAME, assembler::NAME, ledger_feed::NAME] {
-                let theirs = self.bus.committed(group, &name).await?;
-                for (at, next) in &mut read.0 {
-                    *next = theirs.0.get(at).map_or(*next, |other| (*next).min(*other));
-                }
+            for group in &groups {
+                least(&mut read, &self.bus.committed(group, &name).await?);
             }
+            least(&mut read, &round.filed);
             upto.merge(&read);
         }
         self.bus.delete_before(&upto).await?;
         Ok(found)
+    }
+}
+
+/// Takes the smaller offset of each partition of which both know.
+fn least(read: &mut Offsets, other: &Offsets) {
+    for (at, next) in &mut read.0 {
+        *next = other.0.get(at).map_or(*next, |other| (*next).min(*other));
     }
 }

@@ -4,11 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use features::event::{Event, ProfileEvent, ProfileKind};
 use features::ids::{EventId, UserId};
 
-use super::places::Place;
-use super::receipt::{Erasure, Receipt};
+use super::receipt::Erasure;
 use super::store::{self, New};
 use crate::audit::{self, Act, Actor};
-use crate::db::{self, Db, DbError, people};
+use crate::db::{self, Db, DbError, retrying};
 use crate::http::ApiError;
 use crate::state::App;
 
@@ -35,13 +34,17 @@ pub(super) async fn erase(app: &App, user: UserId, asked_by: &'static str, event
     app.indexes.ledger.forget(user);
     app.decks.clear();
     app.auth.end_all(user, now).await?;
+    app.answers.forget(user).await;
     let due = now + TimeDelta::seconds(i64::try_from(app.config.rights.gather_s).unwrap_or(i64::MAX));
     let token = begin(&app.db, (user, &app.auth.pseudonym(user)), asked_by, now, due).await?;
     erasure(&app.db, &token).await?.ok_or_else(|| ApiError::Internal("an erasure that has just begun is not there".to_owned()))
 }
 
-/// Puts an erasure into the table, and takes the rows of the person out of all others, in one transaction. Returns its token; that of one that goes on, where there is one, which then is
-/// due as early as this one would be.
+/// Batches of rows that go before whoever asks is answered. Of whom there is more, such as somebody with very many fans, the job goes on with the rest.
+const BEFORE_THE_ANSWER: usize = 5;
+
+/// Puts an erasure into the table, and takes rows of the person out of all others, in transactions of a bounded size: the first has the row of the erasure, and the account with all logins.
+/// Returns its token; that of one that goes on, where there is one, which then is due as early as this one would be.
 async fn begin(
     db: &Db,
     (user, hash): (UserId, &str),
@@ -51,23 +54,31 @@ async fn begin(
 ) -> Result<String, DbError> {
     let known = store::token_of(db, user).await?;
     let token = known.clone().unwrap_or_else(|| EventId::now_v7().to_string());
-    let mut tx = db.begin().await?;
-    let gone = people::erase(&mut tx, db, user, now).await?;
-    if known.is_some() {
-        store::hurry(&mut tx, user, due).await?;
-    } else {
-        let mut receipt = Receipt { people: 1, ..Receipt::default() };
-        receipt.add(Place::Tables.name(), &gone.into_iter().map(|(table, rows)| (table.to_owned(), rows)).collect());
-        let new = New { receipt, id: db.ids.next(now), token: &token, user, hash, asked_by, requested_at: now, due_at: due };
-        store::put(&mut tx, &new).await?;
-        let actor = match asked_by {
-            "person" => Actor::Person(user),
-            "service" => Actor::Service,
-            _ => Actor::Operator,
-        };
-        audit::put(&mut tx, db, &Act::done(actor, user, "erasure_requested"), now).await?;
+    let attempt = async || {
+        let mut tx = db.begin().await?;
+        if known.is_some() {
+            store::hurry(&mut tx, user, due).await?;
+        } else {
+            let new = New { id: db.ids.next(now), token: &token, user, hash, asked_by, requested_at: now, due_at: due };
+            store::put(&mut tx, &new).await?;
+            let actor = match asked_by {
+                "person" => Actor::Person(user),
+                "service" => Actor::Service,
+                _ => Actor::Operator,
+            };
+            audit::put(&mut tx, db, &Act::done(actor, user, "erasure_requested"), now).await?;
+        }
+        let more = store::erase_some(&mut tx, user).await?;
+        tx.commit().await?;
+        Ok::<bool, DbError>(more)
+    };
+    let mut more = retrying(attempt).await?;
+    for _ in 1..BEFORE_THE_ANSWER {
+        if !more {
+            break;
+        }
+        more = store::batch(db, user).await?;
     }
-    tx.commit().await?;
     Ok(token)
 }
 

@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use features::ids::UserId;
 use sea_query::{Alias, Expr, ExprTrait, Order};
 
+use super::places::Place;
 use super::receipt::{Erasure, Receipt, Stage};
 use crate::db::schema::{drop_table, index, long_text, number, opt_number, table, text};
 use crate::db::statement::{col, insert, select, update};
-use crate::db::{Db, DbError, Kind, Row, Step, Tx, key, micros, time, user};
+use crate::db::{Db, DbError, Kind, Row, Step, Tx, key, micros, people, retrying, time, user};
 
 /// Erasures, also those that are done.
 pub(crate) const ERASURES: &str = "erasures";
@@ -51,8 +52,6 @@ pub(super) struct New<'a> {
     pub(super) asked_by: &'static str,
     pub(super) requested_at: DateTime<Utc>,
     pub(super) due_at: DateTime<Utc>,
-    /// What went with the request.
-    pub(super) receipt: Receipt,
 }
 
 fn receipt(row: &Row) -> Result<Receipt, DbError> {
@@ -73,7 +72,7 @@ pub(super) async fn put(tx: &mut Tx, new: &New<'_>) -> Result<(), DbError> {
         Stage::Waiting.name().into(),
         micros(new.requested_at).into(),
         micros(new.due_at).into(),
-        json(&new.receipt).into(),
+        json(&Receipt { people: 1, ..Receipt::default() }).into(),
     ];
     let columns = ["id", "token", "person", "person_hash", "asked_by", "state", "requested_at", "due_at", "receipt"];
     tx.run(&insert(ERASURES, columns, values)).await.map(drop)
@@ -104,6 +103,42 @@ pub(super) async fn hurry(tx: &mut Tx, who: UserId, at: DateTime<Utc>) -> Result
     let mut sooner = update(ERASURES);
     sooner.value(Alias::new("due_at"), Expr::val(micros(at))).and_where(col("person").eq(key(who))).and_where(col("due_at").gt(micros(at)));
     tx.run(&sooner).await.map(drop)
+}
+
+/// Rows of a person that go in one transaction: others wait for it no longer than for a large request.
+pub(super) const AT_ONCE: u64 = 1_000;
+
+/// Deletes some rows of a person within a transaction, and adds them to the receipt of the erasure. Whether there may be more.
+pub(super) async fn erase_some(tx: &mut Tx, who: UserId) -> Result<bool, DbError> {
+    let gone = people::erase_some(tx, who, AT_ONCE).await?;
+    let mut wanted = select(ERASURES, ["id", "receipt"]);
+    wanted.and_where(col("person").eq(key(who))).lock_exclusive();
+    if let Some(row) = tx.one(&wanted).await?.filter(|_| !gone.is_empty()) {
+        let mut receipt = receipt(&row)?;
+        receipt.add(Place::Tables.name(), &gone.iter().map(|(table, rows)| ((*table).to_owned(), *rows)).collect());
+        let mut noted = update(ERASURES);
+        noted.value(Alias::new("receipt"), Expr::val(json(&receipt))).and_where(col("id").eq(row.int("id")?));
+        tx.run(&noted).await?;
+    }
+    Ok(gone.values().sum::<u64>() >= AT_ONCE)
+}
+
+/// Deletes some rows of a person in a transaction of their own: cut off, what was committed is gone and counted. Whether there may be more.
+pub(super) async fn batch(db: &Db, who: UserId) -> Result<bool, DbError> {
+    let attempt = async || {
+        let mut tx = db.begin().await?;
+        let more = erase_some(&mut tx, who).await?;
+        tx.commit().await?;
+        Ok::<bool, DbError>(more)
+    };
+    retrying(attempt).await
+}
+
+/// What the row of one says that went; whoever notes more adds to that.
+pub(super) async fn receipt_of(db: &Db, id: i64) -> Result<Receipt, DbError> {
+    let mut wanted = select(ERASURES, ["receipt"]);
+    wanted.and_where(col("id").eq(id));
+    db.one(&wanted).await?.map_or_else(|| Ok(Receipt::default()), |row| receipt(&row))
 }
 
 /// Notes how far one is.

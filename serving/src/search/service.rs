@@ -96,10 +96,7 @@ fn describe(app: &App, ask: &Ask, subject: Subject, score: f32, known: Option<&(
             stored.author_id
         }
     };
-    let Some(profile) = app.profile(user_id).filter(|p| p.visible()) else { return Ok(None) };
-    if ask.viewer.is_some_and(|viewer| viewer != user_id && app.indexes.ledger.blocked(viewer, user_id)) {
-        return Ok(None);
-    }
+    let Some(profile) = app.finds(ask.viewer, user_id) else { return Ok(None) };
     if snippet.is_empty() {
         snippet = escape_html(&profile.text().chars().take(120).collect::<String>());
     }

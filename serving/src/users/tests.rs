@@ -121,7 +121,7 @@ async fn erased(db: &Db) {
     erased.erase(user);
     table.remove(user);
     let mut tx = db.begin().await.unwrap();
-    assert_eq!(crate::db::people::erase(&mut tx, db, user, now()).await.unwrap().get(super::PROFILES), Some(&1));
+    assert_eq!(crate::db::people::erase_some(&mut tx, user, 1_000).await.unwrap().get(super::PROFILES), Some(&1));
     tx.commit().await.unwrap();
     assert!(people.find(user).await.unwrap().is_none() && table.profile(user).is_none() && events(db, user).await.is_empty());
     // A portrait that was under way brings nobody back, and whoever comes back begins anew.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use features::embed::TextEncoder;
+use features::ids::UserId;
 use features::topic::Topic;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipelines::assembler::{self, Assembler};
@@ -170,10 +171,19 @@ pub(super) fn spawn_rights(supervisor: &Supervisor, shared: &Shared, app: &App, 
     };
     let eraser = Eraser { places, sink: Arc::clone(&app.sink) };
     supervisor.spawn(rights::NAME, RestartPolicy::default(), move |context| eraser.clone().run(context));
-    let (db, withheld, decks) = (app.db.clone(), app.withheld.clone(), Arc::clone(&app.decks));
+    let (db, withheld, decks, answers) = (app.db.clone(), app.withheld.clone(), Arc::clone(&app.decks), app.answers.clone());
     supervisor.spawn(rights::WITHHELD, RestartPolicy::default(), move |context| {
-        let decks = Arc::clone(&decks);
-        rights::keep_withheld(db.clone(), withheld.clone(), move || decks.clear(), context)
+        let (decks, answers) = (Arc::clone(&decks), answers.clone());
+        let came = move |people: Vec<UserId>| {
+            decks.clear();
+            let answers = answers.clone();
+            tokio::spawn(async move {
+                for user in people {
+                    answers.forget(user).await;
+                }
+            });
+        };
+        rights::keep_withheld(db.clone(), withheld.clone(), came, context)
     });
 }
 

@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::db::{self, Db};
 use crate::entitlements::Entitlements;
 use crate::flight;
+use crate::http::Answers;
 use crate::models::ModelStore;
 use crate::moderation::Moderator;
 use crate::recommend::{Decks, KeptRates, make_ahead};
@@ -150,6 +151,11 @@ pub(super) fn node_state(config: &Config) -> anyhow::Result<SnapshotStore> {
     Ok(SnapshotStore::open(&config.data_dir.join("state").display().to_string())?)
 }
 
+/// What is answered again to repeats.
+fn answers(config: &Config, withheld: &Withheld) -> Answers {
+    Answers::new(config.http.idempotency_hours, config.auth.retry_s.unsigned_abs(), config.http.body_limit, withheld.clone())
+}
+
 /// Who is shown to nobody from the first answer on.
 async fn withheld(db: &Db) -> anyhow::Result<Withheld> {
     let withheld = Withheld::default();
@@ -208,6 +214,7 @@ impl Platform {
         let entitlements = Arc::new(Entitlements::new(db.clone(), &config.entitlements));
         let relations = Relations::new(db.clone(), Arc::clone(&indexes.ledger), &config.relations);
         let app = App::new(AppParts {
+            answers: answers(&config, &withheld),
             people,
             relations: Arc::new(relations.with_allowance(Arc::new(Quotas(Arc::clone(&entitlements))))),
             entitlements,

@@ -229,6 +229,28 @@ async fn a_repeat_with_an_idempotency_key_is_answered_to_its_own_caller_only() {
     app.stop().await;
 }
 
+/// A key that was sent with a refresh token must not let in whoever has both, after the token was used up or its session ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotency_key_gives_no_refresh_token_a_second_life() {
+    let inbox = Inbox::open().await;
+    let app = TestApp::start_with(|config| {
+        inbox.configure(&mut config.auth);
+        config.auth.retry_s = 0;
+    })
+    .await;
+    let login = log_in(&app, &inbox, "+8613812345678", "").await;
+    let client = reqwest::Client::new();
+    let refresh = async |token: &Value| {
+        let request = client.post(format!("{}/v1/auth/refresh", app.address)).header("idempotency-key", "the same");
+        app.read(request.json(&json!({"refresh_token": token}))).await
+    };
+    let next = refresh(&login["refresh_token"]).await.expect(200);
+    // The used one, with the same key: noticed, and the session ends.
+    assert_eq!(refresh(&login["refresh_token"]).await.problem(401), "refresh_token_reused");
+    assert_eq!(refresh(&next["refresh_token"]).await.problem(401), "invalid_refresh_token");
+    app.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_somebody_who_sends_codes_nobody_is_promised_one() {
     let app = TestApp::start().await;

@@ -20,10 +20,11 @@ use super::logins::{Inbox, ask, log_in};
 
 const PHONE: &str = "+8613812345678";
 /// What nobody else has: a nickname, a bio, texts of Moments, a comment.
-const WORDS: [&str; 6] = ["琥珀松鼠Quetzalina", "oboewhistler", "双簧管协奏曲", "glockenspielnight", "钟琴排练厅", "marimbaremark"];
+pub(super) const WORDS: [&str; 6] =
+    ["琥珀松鼠Quetzalina", "oboewhistler", "双簧管协奏曲", "glockenspielnight", "钟琴排练厅", "marimbaremark"];
 const TOWN: u32 = 100;
 
-fn quick(config: &mut Config) {
+pub(super) fn quick(config: &mut Config) {
     config.rights.gather_s = 0;
     config.lake.flush_s = 0.5;
     config.assembler.snapshot_s = 1;
@@ -32,12 +33,12 @@ fn quick(config: &mut Config) {
 }
 
 /// What gives somebody away: texts, and the id as numbers are kept.
-struct Traces {
+pub(super) struct Traces {
     texts: Vec<(String, Vec<u8>)>,
 }
 
 impl Traces {
-    fn of(id: &str) -> Self {
+    pub(super) fn of(id: &str) -> Self {
         let number: u64 = id.parse().unwrap();
         let mut texts: Vec<(String, Vec<u8>)> = WORDS.iter().map(|word| ((*word).to_owned(), word.as_bytes().to_vec())).collect();
         texts.extend([id, &PHONE[1..], &PHONE[3..]].map(|text| (text.to_owned(), text.as_bytes().to_vec())));
@@ -53,13 +54,13 @@ impl Traces {
         Self { texts }
     }
 
-    fn within(&self, bytes: &[u8]) -> Vec<String> {
+    pub(super) fn within(&self, bytes: &[u8]) -> Vec<String> {
         let has = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
         self.texts.iter().filter(|(_, needle)| has(needle)).map(|(name, _)| name.clone()).collect()
     }
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
@@ -83,7 +84,7 @@ fn in_files(folder: &Path, traces: &Traces) -> BTreeMap<String, Vec<String>> {
 }
 
 /// Every value of every column of the lake, and the people in the records of decks.
-async fn in_lake(folder: &Path, id: &str, traces: &Traces) -> BTreeMap<String, Vec<String>> {
+pub(super) async fn in_lake(folder: &Path, id: &str, traces: &Traces) -> BTreeMap<String, Vec<String>> {
     let session = pipelines::query::session(folder.join("lake").to_str().unwrap()).await.unwrap();
     let (mut found, id) = (BTreeMap::new(), HashSet::from([id.parse::<u64>().unwrap()]));
     for (table, _) in pipelines::tables::lake_tables() {
@@ -364,7 +365,9 @@ async fn a_copy_has_everything_of_oneself_and_of_others_what_one_could_see() {
     assert!(tables.get("reviews").is_none() && tables.get("review_reports").is_none(), "{tables}");
     assert_eq!(tables["identities"][0]["subject"], "…5678", "{tables}");
     assert_eq!(tables["sessions"][0]["device"], "小米 14");
-    assert_eq!(json_of("portrait.json")[0]["user_id"], id.as_str());
+    let portrait = json_of("portrait.json")[0].clone();
+    assert_eq!(portrait["user_id"], id.as_str());
+    assert!(portrait["counters"]["popularity.likes"].is_number() && portrait.get("version").is_none(), "{portrait}");
     let all: String = files.values().map(String::as_str).collect();
     for secret in ["secret of the reporter", &PHONE[1..], "refresh_hash", &token] {
         assert!(!all.contains(secret), "{secret}");

@@ -9,7 +9,7 @@ use index::ledger::Ledger;
 
 use super::*;
 use crate::db::Tx;
-use crate::relations::{forget, store};
+use crate::relations::{forget_some, store};
 
 fn relations(db: &Db) -> Relations {
     Relations::new(db.clone(), Arc::new(Ledger::default()), &RelationsConfig::default())
@@ -147,8 +147,23 @@ async fn gone(r: &Relations) {
     one(r, deed("g back", Act::Like, 9_001, 9_000, 1)).await.unwrap();
     one(r, deed("g else", Act::Like, 9_001, 9_002, 1)).await.unwrap();
     let mut tx = r.db.begin().await.unwrap();
-    forget(&mut tx, &r.db, UserId(9_000), at(1_000)).await.unwrap();
-    tx.commit().await.unwrap();
+    // In parts, each a transaction: what was not committed of one is done by the next.
+    let some = forget_some(&mut tx, UserId(9_000), 300).await.unwrap();
+    assert!((300..310).contains(&some.values().sum::<u64>()), "{some:?}");
+    drop(tx);
+    let mut went = [0, 0];
+    loop {
+        let mut tx = r.db.begin().await.unwrap();
+        let some = forget_some(&mut tx, UserId(9_000), 300).await.unwrap();
+        tx.commit().await.unwrap();
+        if some.is_empty() {
+            break;
+        }
+        assert!(some.values().sum::<u64>() < 310, "{some:?}");
+        went[0] += some[store::RELATIONS];
+        went[1] += some[store::CONVERSATIONS];
+    }
+    assert_eq!(went, [900, 2]);
     assert_eq!(r.counts(UserId(9_000)).await.unwrap(), Counts::default());
     assert!(whole(r, 9_001, List::Friends, 10).await.is_empty() && whole(r, 9_450, List::Fans, 10).await.is_empty());
     assert_eq!(r.counts(UserId(9_001)).await.unwrap(), Counts { following: 1, ..Counts::default() }, "others stay");
