@@ -17,4 +17,5 @@ mod random;
 mod relations;
 mod reviews;
 mod rights;
+mod rights_kafka;
 mod visibility;
