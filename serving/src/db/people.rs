@@ -43,31 +43,36 @@ const COUNTED: [&str; 4] = [relations::RELATIONS, relations::SETS, moments::LIKE
 /// When the database fails.
 pub async fn erase_some(tx: &mut Tx, user: UserId, most: u64) -> Result<Counts, DbError> {
     let mut gone = Counts::new();
-    let left = |gone: &Counts| most.saturating_sub(gone.values().sum());
-    for (table, column) in columns().filter(|(table, _)| !COUNTED.contains(table)) {
-        if left(&gone) > 0 {
-            let rows = tx.run(&some_of(tx.kind(), table, column, user, left(&gone))).await?;
-            *gone.entry(table).or_default() += rows;
-        }
-    }
-    let pairs = relations::forget_some(tx, user, left(&gone)).await?;
+    erase_from(tx, user, most, &mut gone, |table| !COUNTED.contains(&table)).await?;
+    let pairs = relations::forget_some(tx, user, left(most, &gone)).await?;
     add(&mut gone, pairs);
-    let said = moments::forget_some(tx, user, left(&gone)).await?;
+    let said = moments::forget_some(tx, user, left(most, &gone)).await?;
     add(&mut gone, said);
     // Nothing is counted of what is left: likes and comments on Moments of the person, and lengths of lists that are empty.
-    for (table, column) in columns().filter(|(table, _)| COUNTED[1..].contains(table)) {
-        if left(&gone) > 0 {
-            let rows = tx.run(&some_of(tx.kind(), table, column, user, left(&gone))).await?;
-            *gone.entry(table).or_default() += rows;
-        }
-    }
-    if left(&gone) > 0 {
+    erase_from(tx, user, most, &mut gone, |table| COUNTED[1..].contains(&table)).await?;
+    if left(most, &gone) > 0 {
         let mut events = delete(outbox::TABLE);
         events.and_where(col("event").like(named(user)));
         *gone.entry(outbox::TABLE).or_default() += tx.run(&events).await?;
     }
     gone.retain(|_, rows| *rows > 0);
     Ok(gone)
+}
+
+/// How many of `most` are left.
+fn left(most: u64, gone: &Counts) -> u64 {
+    most.saturating_sub(gone.values().sum())
+}
+
+/// Deletes rows of some tables, as many as are left of `most`.
+async fn erase_from(tx: &mut Tx, user: UserId, most: u64, gone: &mut Counts, wanted: impl Fn(&str) -> bool) -> Result<(), DbError> {
+    for (table, column) in columns().filter(|(table, _)| wanted(table)) {
+        let most = left(most, gone);
+        if most > 0 {
+            *gone.entry(table).or_default() += tx.run(&some_of(tx.kind(), table, column, user, most)).await?;
+        }
+    }
+    Ok(())
 }
 
 fn add(sum: &mut Counts, more: Counts) {
