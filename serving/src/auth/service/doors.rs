@@ -16,7 +16,7 @@ use super::turns::{Turn, Turned, turn};
 use crate::audit::{self, Act, Actor};
 use crate::auth::AuthError;
 use crate::auth::config::{AuthConfig, CodesConfig};
-use crate::auth::store::{Code, Codes, Entries, Entry, Owned, Spent, Telling, Told};
+use crate::auth::store::{Code, Codes, Entries, Entry, Spent, Telling, Told};
 use crate::db::{Db, DbError, Together, Tx};
 use crate::limits::Limits;
 use crate::state::Withheld;
@@ -33,25 +33,20 @@ pub(super) struct Wish {
     pub(super) now: DateTime<Utc>,
 }
 
-/// Somebody with a code.
+/// Somebody who comes.
 #[derive(Debug, Clone)]
-pub(super) struct ByPhone {
-    pub(super) given: Given,
+pub(super) struct Comer {
     pub(super) entry: Entry,
     /// Whence.
     pub(super) from: Option<IpAddr>,
     pub(super) now: DateTime<Utc>,
 }
 
+/// Somebody with a code.
+pub(super) type ByPhone = (Given, Comer);
+
 /// Somebody with an ID token.
-#[derive(Debug, Clone)]
-pub(super) struct ByToken {
-    pub(super) shown: Shown,
-    pub(super) entry: Entry,
-    /// Whence.
-    pub(super) from: Option<IpAddr>,
-    pub(super) now: DateTime<Utc>,
-}
+pub(super) type ByToken = (Shown, Comer);
 
 /// The ways in.
 pub(super) struct Doors {
@@ -117,82 +112,78 @@ impl Rules {
     }
 }
 
-/// Entries of the audit log about those who are not let in.
-#[derive(Default)]
-struct Refusals(Vec<(i64, Act, DateTime<Utc>)>);
+/// Lets people in, and keeps the entries of the audit log about those who are not.
+struct Doorkeeper<'a> {
+    entries: Entries,
+    withheld: &'a Withheld,
+    refused: Vec<(i64, Act, DateTime<Utc>)>,
+}
 
-impl Refusals {
-    /// By the id that the login would have had.
-    fn note(&mut self, entry: &Entry, subject: Option<Owned>, from: Option<IpAddr>, (reason, now): (&str, DateTime<Utc>)) {
+impl<'a> Doorkeeper<'a> {
+    async fn hold(tx: &mut Tx, comers: impl Iterator<Item = &Comer>, withheld: &'a Withheld) -> Result<Self, DbError> {
+        let entries = Entries::hold(tx, comers.map(|comer| &comer.entry)).await?;
+        Ok(Self { entries, withheld, refused: Vec::new() })
+    }
+
+    /// Somebody is not let in; by the id that their login would have had.
+    fn refuse(&mut self, comer: &Comer, reason: &str) {
         let nobody = Act::of_nobody(Actor::System, "login", json!({"reason": reason}));
-        let act = Act { subject: subject.map(|owned| owned.user_id), outcome: "refused", address: from, ..nobody };
-        self.0.push((entry.new.id, act, now));
+        let subject = self.entries.owner(&comer.entry).map(|owned| owned.user_id);
+        self.refused.push((comer.entry.new.id, Act { subject, outcome: "refused", address: comer.from, ..nobody }, comer.now));
+    }
+
+    /// Whether somebody who has proven who they are may come in.
+    fn admits(&mut self, comer: &Comer) -> Result<(), AuthError> {
+        let Some(owned) = self.entries.owner(&comer.entry) else { return Ok(()) };
+        lets_in(self.withheld, owned.user_id, comer.now).inspect_err(|_| self.refuse(comer, "banned"))
     }
 
     async fn save(self, tx: &mut Tx) -> Result<(), DbError> {
-        audit::put_all(tx, &self.0).await
+        self.entries.save(tx).await?;
+        audit::put_all(tx, &self.refused).await
     }
 }
 
 /// Codes are used, wrong ones are counted. The code of somebody who is not let in stays as it is.
 async fn by_phone(tx: &mut Tx, all: Vec<ByPhone>, withheld: &Withheld) -> Result<Vec<Result<Option<Entered>, AuthError>>, DbError> {
-    let mut codes = Codes::hold(tx, all.iter().map(|one| one.given.number())).await?;
-    let mut entries = Entries::hold(tx, all.iter().map(|one| &one.entry)).await?;
-    let mut refusals = Refusals::default();
-    let mut enter = |one: &ByPhone| {
-        let owner = entries.owner(&one.entry);
-        if one.given.fits(&codes)
-            && let Some(owned) = owner
-            && let Err(error) = lets_in(withheld, owned.user_id, one.now)
-        {
-            refusals.note(&one.entry, owner, one.from, ("banned", one.now));
-            return Err(error);
+    let mut codes = Codes::hold(tx, all.iter().map(|(given, _)| given.number())).await?;
+    let mut door = Doorkeeper::hold(tx, all.iter().map(|(_, comer)| comer), withheld).await?;
+    let mut enter = |(given, comer): &ByPhone| {
+        if given.fits(&codes) {
+            door.admits(comer)?;
+        } else if given.counts(&codes) {
+            // Guesses at codes that are none are counted nowhere: they would fill the log and tell nothing.
+            door.refuse(comer, "wrong_code");
         }
-        // Guesses at codes that are none are counted nowhere: they would fill the log and tell nothing.
-        if !one.given.fits(&codes) && one.given.counts(&codes) {
-            refusals.note(&one.entry, owner, one.from, ("wrong_code", one.now));
-        }
-        if !one.given.use_up(&mut codes) {
+        if !given.use_up(&mut codes) {
             return Ok(None);
         }
-        let (owned, created) = entries.enter(&one.entry);
+        let (owned, created) = door.entries.enter(&comer.entry);
         Ok(Some((owned.user_id, created)))
     };
     let entered = all.iter().map(&mut enter).collect();
     codes.save(tx).await?;
-    entries.save(tx).await?;
-    refusals.save(tx).await?;
+    door.save(tx).await?;
     Ok(entered)
 }
 
 /// ID tokens are used. That of somebody who is not let in stays as it is.
 async fn by_token(tx: &mut Tx, all: Vec<ByToken>, withheld: &Withheld) -> Result<Vec<Result<(Entered, Told), AuthError>>, DbError> {
-    let tokens: Vec<&str> = all.iter().filter_map(|one| one.shown.token()).collect();
+    let tokens: Vec<&str> = all.iter().filter_map(|(shown, _)| shown.token()).collect();
     let mut spent = Spent::hold(tx, &tokens).await?;
-    let mut entries = Entries::hold(tx, all.iter().map(|one| &one.entry)).await?;
-    let mut telling = Telling::hold(tx, &entries.ids()).await?;
-    let mut refusals = Refusals::default();
-    let mut enter = |one: &ByToken| {
-        let owner = entries.owner(&one.entry);
-        if let Err(error) = one.shown.must_be_new(&spent) {
-            refusals.note(&one.entry, owner, one.from, ("used_token", one.now));
-            return Err(error);
-        }
-        if let Some(owned) = owner
-            && let Err(error) = lets_in(withheld, owned.user_id, one.now)
-        {
-            refusals.note(&one.entry, owner, one.from, ("banned", one.now));
-            return Err(error);
-        }
-        one.shown.use_up(&mut spent);
-        let (owned, created) = entries.enter(&one.entry);
-        Ok(((owned.user_id, created), telling.tell(owned, &one.shown.told)))
+    let mut door = Doorkeeper::hold(tx, all.iter().map(|(_, comer)| comer), withheld).await?;
+    let mut telling = Telling::hold(tx, &door.entries.ids()).await?;
+    let mut enter = |(shown, comer): &ByToken| {
+        shown.must_be_new(&spent).inspect_err(|_| door.refuse(comer, "used_token"))?;
+        door.admits(comer)?;
+        shown.use_up(&mut spent);
+        let (owned, created) = door.entries.enter(&comer.entry);
+        Ok(((owned.user_id, created), telling.tell(owned, &shown.told)))
     };
     let entered = all.iter().map(&mut enter).collect();
-    let at = all.iter().map(|one| one.shown.at).min().unwrap_or_default();
+    let at = all.iter().map(|(shown, _)| shown.at).min().unwrap_or_default();
     spent.save(tx, at).await?;
-    entries.save(tx).await?;
+    door.save(tx).await?;
     telling.save(tx).await?;
-    refusals.save(tx).await?;
     Ok(entered)
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::doors::ByToken;
+use super::doors::Comer;
 use super::{Asker, Auth, Device, Tokens, network};
 use crate::auth::AuthError;
 use crate::auth::oidc::{Somebody, suggestion};
@@ -105,7 +105,7 @@ impl Auth {
     pub async fn log_in_by(&self, given: &IdToken, device: &Device, from: &Asker, now: DateTime<Utc>) -> Result<OidcLogin, AuthError> {
         let shown = self.shown(given, from, now).await?;
         let (entry, refresh) = self.entry((&shown.somebody.provider, &shown.somebody.subject), device, now)?;
-        let one = ByToken { shown, entry: entry.clone(), from: from.address, now };
+        let one = (shown, Comer { entry: entry.clone(), from: from.address, now });
         let (entered, told) = retrying(|| async { self.doors.tokens.ask(one.clone()).await? }).await?;
         Ok(OidcLogin {
             tokens: self.entered(&entry, &refresh, entered, now)?,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use subtle::ConstantTimeEq;
 
-use super::doors::{ByPhone, Wish};
+use super::doors::{Comer, Wish};
 use super::{Asker, Auth, Device, PHONE, Tokens, network};
 use crate::auth::sms::{Message, Text};
 use crate::auth::store::{Code, Codes};
@@ -133,7 +133,7 @@ impl Auth {
     pub async fn verify(&self, phone: &str, code: &str, device: &Device, from: &Asker, now: DateTime<Utc>) -> Result<Tokens, AuthError> {
         let (phone, given) = self.given(phone, code, from, now)?;
         let (entry, refresh) = self.entry((PHONE, phone.number()), device, now)?;
-        let one = ByPhone { given, entry: entry.clone(), from: from.address, now };
+        let one = (given, Comer { entry: entry.clone(), from: from.address, now });
         let entered = retrying(|| async { self.doors.phones.ask(one.clone()).await? }).await?.ok_or(AuthError::WrongCode)?;
         self.entered(&entry, &refresh, entered, now)
     }

@@ -23,30 +23,14 @@ pub(in crate::auth) struct Codes(HashMap<String, Held>);
 
 #[derive(Debug)]
 struct Held {
-    code: Code,
+    /// None once it does not work any more.
+    code: Option<Code>,
+    /// Whether the table has a row of the number.
+    has_row: bool,
+    /// Whether the code came after that row.
+    is_new: bool,
     /// Attempts that were counted since it was read.
     missed: i64,
-    fate: Fate,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Stays,
-    /// It is new, in the place of the one before if there was one.
-    New {
-        replaces: bool,
-    },
-    /// It does not work any more.
-    Spent {
-        is_kept: bool,
-    },
-}
-
-impl Fate {
-    /// Whether there is a row of the number in the table.
-    const fn has_row(self) -> bool {
-        matches!(self, Self::Stays | Self::New { replaces: true } | Self::Spent { is_kept: true })
-    }
 }
 
 impl Codes {
@@ -61,61 +45,64 @@ impl Codes {
                 sent_at: row.int("sent_at")?,
                 expires_at: row.int("expires_at")?,
             };
-            Ok((row.text("phone_hash")?, Held { code, missed: 0, fate: Fate::Stays }))
+            Ok((row.text("phone_hash")?, Held { code: Some(code), has_row: true, is_new: false, missed: 0 }))
         };
         Ok(Self(tx.all(&wanted).await?.iter().map(read).collect::<Result<_, DbError>>()?))
     }
 
     /// The code of a number, if one is on its way.
     pub(in crate::auth) fn of(&self, number: &str) -> Option<&Code> {
-        self.0.get(number).filter(|held| !matches!(held.fate, Fate::Spent { .. })).map(|held| &held.code)
+        self.0.get(number)?.code.as_ref()
     }
 
     /// Puts a code in the place of the one before, if there is one.
     pub(in crate::auth) fn put(&mut self, number: &str, code: Code) {
-        let replaces = self.0.get(number).is_some_and(|held| held.fate.has_row());
-        self.0.insert(number.to_owned(), Held { code, missed: 0, fate: Fate::New { replaces } });
+        let has_row = self.0.get(number).is_some_and(|held| held.has_row);
+        self.0.insert(number.to_owned(), Held { code: Some(code), has_row, is_new: true, missed: 0 });
     }
 
     /// The code of a number does not work any more.
     pub(in crate::auth) fn spend(&mut self, number: &str) {
         if let Some(held) = self.0.get_mut(number) {
-            held.fate = Fate::Spent { is_kept: held.fate.has_row() };
+            held.code = None;
         }
     }
 
     /// An attempt more at the code of a number.
     pub(in crate::auth) fn miss(&mut self, number: &str) {
-        if let Some(held) = self.0.get_mut(number) {
-            held.code.attempts += 1;
+        if let Some(held) = self.0.get_mut(number)
+            && let Some(code) = &mut held.code
+        {
+            code.attempts += 1;
             held.missed += 1;
         }
     }
 
     /// Writes what became of them. Each sixteenth new code, by its time, sweeps out what ended long ago.
     pub(in crate::auth) async fn save(self, tx: &mut Tx) -> Result<(), DbError> {
-        let all = self.0.iter();
-        let gone: Vec<&str> =
-            all.clone().filter(|(_, h)| h.fate != Fate::Stays && h.fate.has_row()).map(|(number, _)| number.as_str()).collect();
-        let new: Vec<_> = all.clone().filter(|(_, held)| matches!(held.fate, Fate::New { .. })).collect();
-        for (number, held) in all.filter(|(_, held)| held.fate == Fate::Stays && held.missed > 0) {
-            let mut more = update(CODES);
-            more.value(Alias::new("attempts"), col("attempts").add(held.missed)).and_where(col("phone_hash").eq(number.as_str()));
-            tx.run(&more).await?;
+        let (mut gone, mut new) = (Vec::new(), Vec::new());
+        for (number, held) in &self.0 {
+            if held.has_row && (held.is_new || held.code.is_none()) {
+                gone.push(number.as_str());
+            } else if held.has_row && held.missed > 0 {
+                let mut more = update(CODES);
+                more.value(Alias::new("attempts"), col("attempts").add(held.missed)).and_where(col("phone_hash").eq(number.as_str()));
+                tx.run(&more).await?;
+            }
+            new.extend(held.code.as_ref().filter(|_| held.is_new).map(|code| (number.as_str(), code)));
         }
         if !gone.is_empty() {
             let mut spent = delete(CODES);
             spent.and_where(one_of("phone_hash", gone));
             tx.run(&spent).await?;
         }
-        if let Some((_, held)) = new.iter().find(|(_, held)| held.code.sent_at % 16 == 0) {
+        if let Some((_, code)) = new.iter().find(|(_, code)| code.sent_at % 16 == 0) {
             let mut old = delete(CODES);
-            old.and_where(col("expires_at").lt(held.code.sent_at - 3_600_000_000));
+            old.and_where(col("expires_at").lt(code.sent_at - 3_600_000_000));
             tx.run(&old).await?;
         }
-        let row = |(number, Held { code, .. }): (&String, &Held)| {
-            let (number, hash) = (number.as_str().into(), code.code_hash.as_str().into());
-            [number, hash, code.attempts.into(), code.sent_at.into(), code.expires_at.into()]
+        let row = |(number, code): (&str, &Code)| {
+            [number.into(), code.code_hash.as_str().into(), code.attempts.into(), code.sent_at.into(), code.expires_at.into()]
         };
         let columns = ["phone_hash", "code_hash", "attempts", "sent_at", "expires_at"];
         tx.run_all(&insert_all(CODES, columns, new.into_iter().map(row).collect())).await
